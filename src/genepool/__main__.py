@@ -1,0 +1,5 @@
+"""``python -m genepool``."""
+
+from genepool.cli import main
+
+main()

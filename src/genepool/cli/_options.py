@@ -1,0 +1,63 @@
+"""Options that verbs share, and the configuration they add up to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from genepool.config import Config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def workspace_option(command: F) -> F:
+    """``--workspace DIR``."""
+    return click.option(
+        "--workspace", metavar="DIR", default=None, help="Where results are kept (default: PATH.genepool)."
+    )(command)
+
+
+def config_option(command: F) -> F:
+    """``--config FILE``."""
+    return click.option(
+        "--config", "config_file", metavar="FILE", default=None, help="genepool.toml to use."
+    )(command)
+
+
+def format_option(command: F) -> F:
+    """``--format text|json|github``."""
+    return click.option(
+        "--format",
+        "output",
+        type=click.Choice(["text", "json", "github"]),
+        default="text",
+        show_default=True,
+        help="How results are printed on stdout.",
+    )(command)
+
+
+def workers_option(command: F) -> F:
+    """``--workers N``."""
+    return click.option(
+        "--workers", type=click.IntRange(min=0), default=None, metavar="N", help="Processes (0: one per core)."
+    )(command)
+
+
+def settings(config_file: str | None, workers: int | None = None, **changes: Any) -> Config:
+    """The configuration of this call: the file, then the options that were given (None: not given)."""
+    from genepool.config import load
+
+    if workers is not None:
+        changes["engine__workers"] = workers
+    return load(config_file).with_(**{key: value for key, value in changes.items() if value is not None})
+
+
+def emit_json(data: Any) -> None:
+    """Print one JSON object on stdout, indented, keys as given."""
+    import orjson
+
+    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")
