@@ -34,10 +34,27 @@ _HOMES = {
     "open": "genepool.dataset",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = [
+    "DataProvenanceBlockchain",
+    "Dataset",
+    "Decision",
+    "Estimate",
+    "GateError",
+    "GenepoolError",
+    "HumanInLoopValidator",
+    "InsufficientHumanContent",
+    "RatioEstimate",
+    "StyleDiversityIndex",
+    "SustainableAITrainingPipeline",
+    "SyntheticContentDetector",
+    "__version__",
+    "check",
+    "inject_diversity",
+    "open",
+]
 
 if TYPE_CHECKING:
-    from genepool.dataset import Dataset, open  # noqa: A004
+    from genepool.dataset import Dataset, open
     from genepool.diversity import StyleDiversityIndex
     from genepool.errors import GateError, GenepoolError, InsufficientHumanContent
     from genepool.injection import inject_diversity

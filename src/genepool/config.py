@@ -55,7 +55,7 @@ class PolicyConfig:
     rights: Literal["fail", "exclude", "ignore"] = _doc(
         "fail", "images whose owner opted out of training: fail the set, set them aside, or ignore"
     )
-    slices: tuple[str, ...] = _doc(("source", "artist", "style"), "sidecar columns checked one by one")
+    slices: tuple[str, ...] = _doc(("artist", "style"), "sidecar columns whose values are judged one by one")
     slice_min: int = _doc(30, "smallest slice that is judged on its own", low=1)
 
 
@@ -81,7 +81,9 @@ class EvidenceConfig:
     """Which marks are believed."""
 
     trust_anchors: tuple[str, ...] = _doc((), "PEM files of C2PA certificate authorities that are trusted")
-    archives: tuple[str, ...] = _doc((), "sources (sidecar `source`) whose dates before 2021 prove human work")
+    archives: tuple[str, ...] = _doc(
+        (), "sources (sidecar `source`) whose dates before 2021 prove human work"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ class DetectionConfig:
     """The pixel judge."""
 
     detector: str = _doc("none", "detector plug-in, `name` or `name:argument` (onnx:/path/model.onnx)")
-    threshold: float = _doc(0.94, "selective accuracy asked of the detector; elsewhere it abstains", low=0.5, high=1)
+    threshold: float = _doc(
+        0.94, "selective accuracy asked of the detector; elsewhere it abstains", low=0.5, high=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,9 @@ def _build(kind: type, data: Mapping[str, Any], prefix: str, text: str, where: s
                 raise ConfigError(f"{where}{_line(text, key)}: `{prefix}{key}` must be a table")
             values[key] = _build(typing.cast("type", hints[key]), value, f"{prefix}{key}.", text, where)
         else:
-            values[key] = _check(value, hints[key], fields[key], f"{prefix}{key}", f"{where}{_line(text, key)}")
+            values[key] = _check(
+                value, hints[key], fields[key], f"{prefix}{key}", f"{where}{_line(text, key)}"
+            )
     return kind(**values)
 
 
@@ -219,8 +225,14 @@ def _check(value: Any, hint: Any, spec: dataclasses.Field[Any], name: str, where
         return tuple(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if isinstance(hint, types.UnionType) or not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise wrong({"float": "a number", "int": "an integer", "str": "a string"}.get(hint.__name__, hint.__name__))
+    if (
+        isinstance(hint, types.UnionType)
+        or not isinstance(value, hint)
+        or (hint is not bool and isinstance(value, bool))
+    ):
+        raise wrong(
+            {"float": "a number", "int": "an integer", "str": "a string"}.get(hint.__name__, hint.__name__)
+        )
     low, high = spec.metadata.get("low"), spec.metadata.get("high")
     if isinstance(value, float) and value != value:
         raise wrong("a number")
@@ -280,7 +292,8 @@ def describe() -> list[tuple[str, Any, str]]:
         value = getattr(Config(), top.name)
         if dataclasses.is_dataclass(value):
             rows.extend(
-                (f"{top.name}.{f.name}", getattr(value, f.name), f.metadata["doc"]) for f in dataclasses.fields(value)
+                (f"{top.name}.{f.name}", getattr(value, f.name), f.metadata["doc"])
+                for f in dataclasses.fields(value)
             )
         else:
             rows.append((top.name, value, top.metadata["doc"]))

@@ -57,7 +57,7 @@ class _Verbs(click.Group):
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             if near:
-                error.message += f" Did you mean `genepool {near[0]}`?"
+                raise click.UsageError(f"{error.message} Did you mean `genepool {near[0]}`?", ctx) from None
             raise
 
 

@@ -43,7 +43,11 @@ def format_option(command: F) -> F:
 def workers_option(command: F) -> F:
     """``--workers N``."""
     return click.option(
-        "--workers", type=click.IntRange(min=0), default=None, metavar="N", help="Processes (0: one per core)."
+        "--workers",
+        type=click.IntRange(min=0),
+        default=None,
+        metavar="N",
+        help="Processes (0: one per core).",
     )(command)
 
 

@@ -1,0 +1,49 @@
+"""The nouns of genepool, frozen and slotted, and the protocols that parts implement.
+
+Nothing here imports a heavy library: these types cross process boundaries and are read by every room.
+"""
+
+from genepool.records._decision import Decision, Failure, Measure
+from genepool.records._images import Asset, Case, Header, Item, Sample
+from genepool.records._numbers import Estimate, RatioEstimate
+from genepool.records._origin import Attestation, Evidence, Origin, OriginClass, Verdict
+from genepool.records._protocols import (
+    Detector,
+    Embedder,
+    Engine,
+    ImageView,
+    Job,
+    Probe,
+    Score,
+    Source,
+    Unit,
+    UnitResult,
+)
+
+__all__ = [
+    "Asset",
+    "Attestation",
+    "Case",
+    "Decision",
+    "Detector",
+    "Embedder",
+    "Engine",
+    "Estimate",
+    "Evidence",
+    "Failure",
+    "Header",
+    "ImageView",
+    "Item",
+    "Job",
+    "Measure",
+    "Origin",
+    "OriginClass",
+    "Probe",
+    "RatioEstimate",
+    "Sample",
+    "Score",
+    "Source",
+    "Unit",
+    "UnitResult",
+    "Verdict",
+]

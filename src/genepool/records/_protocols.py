@@ -1,0 +1,169 @@
+"""The protocols that parts implement, and the unit of work they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from genepool.records._images import Case, Header, Item, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Detector",
+    "Embedder",
+    "Engine",
+    "ImageView",
+    "Job",
+    "Probe",
+    "Score",
+    "Source",
+    "Unit",
+    "UnitResult",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of work: a few hundred items of one source, small to pickle, read by one worker."""
+
+    id: str
+    items: tuple[Item, ...]
+    source: Source
+
+
+class ImageView(Protocol):
+    """One image as a probe sees it. Every property is computed at most once per image."""
+
+    @property
+    def sample(self) -> Sample:
+        """The item, its caption and sidecar."""
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes."""
+
+    @property
+    def header(self) -> Header:
+        """What the header says."""
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Native resolution, ``(height, width, 3)`` uint8 RGB, EXIF-rotated, alpha composited on white."""
+
+    def thumbnail(self, short_side: int = 256) -> NDArray[np.uint8]:
+        """Area-averaged RGB copy whose short side is ``short_side`` (never upscaled)."""
+
+    def crops(self, count: int, size: int) -> list[NDArray[np.uint8]]:
+        """Up to ``count`` native-scale ``size × size`` crops, highest texture first, deterministic.
+
+        Never upscaled: an image smaller than ``size`` gives an empty list.
+        """
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """Something that looks at each image once during the scan and writes columns of the catalogue.
+
+    ``name`` and ``version`` enter the scan's identity: change either and images are examined again.
+    ``columns`` maps column names to Arrow type names (``string``, ``float``, ``int32``, ``bool``, …);
+    ``vectors`` maps vector names to their dimension (stored as float16 in a file beside the core columns).
+    """
+
+    name: str
+    version: str
+    columns: Mapping[str, str]
+    vectors: Mapping[str, int]
+
+    def prepare(self) -> None:
+        """Load heavy state, once per worker. A probe is pickled before this call."""
+
+    def examine(self, view: ImageView) -> Mapping[str, Any]:
+        """Values for every declared column and vector (a vector: 1-D float array)."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where images come from. Small and picklable: units carry it to the workers."""
+
+    kind: str
+    uri: str
+
+    def list(self, aside: list[Case]) -> Iterator[Item]:
+        """All items in a stable order, without reading image bytes; what is refused goes to ``aside``."""
+
+    def read(self, items: Sequence[Item]) -> Iterator[Sample]:
+        """The bytes of these items (neighbours in one container), in order. Never raises for one bad item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A detector's opinion of one image: ``logit`` of p(AI), or None where it abstains, with the reason."""
+
+    logit: float | None
+    reason: str = ""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A judge of pixels only. Uncalibrated detectors have no vote."""
+
+    name: str
+    digest: str
+
+    def prepare(self) -> None:
+        """Load the model, once per worker."""
+
+    def score(self, view: ImageView) -> Score:
+        """The opinion on one image."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Maps an image to a style vector."""
+
+    name: str
+    version: str
+    dim: int
+
+    def prepare(self) -> None:
+        """Load the model, once per worker."""
+
+    def embed(self, view: ImageView) -> NDArray[np.float32]:
+        """One vector of length ``dim``, finite."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """How units are run."""
+
+    name: str
+
+    def run(self, job: Job, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """Run ``job`` on every unit, in any order, retrying and isolating units that kill their worker."""
+
+
+class Job(Protocol):
+    """A picklable unit function with a one-time set-up per worker."""
+
+    def prepare(self) -> None:
+        """Called once per worker before the first unit."""
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        """Process one unit completely and durably."""
+
+    def quarantine(self, unit: Unit, reason: str) -> UnitResult:
+        """Record, in the parent, a one-item unit that killed or stalled its worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult:
+    """What a finished unit reports: counts only, the rows are already on disk."""
+
+    id: str
+    n: int
+    n_aside: int
+    seconds: float = 0.0
