@@ -1,0 +1,233 @@
+"""``genepool check PATH``: the one verb to learn."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genepool.cli._options import (
+    config_option,
+    emit_json,
+    format_option,
+    settings,
+    workers_option,
+    workspace_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from genepool.records import Decision, Measure
+
+__all__ = ["command", "emit", "policy_options", "render"]
+
+
+def policy_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that change the policy of one call."""
+    for option in (
+        click.option("--human-ratio", type=float, metavar="X", help="Floor of the guaranteed human share."),
+        click.option("--diversity", type=float, metavar="X", help="Floor of the style diversity index."),
+        click.option("--max-generation", type=int, metavar="N", help="Highest generation allowed."),
+        click.option("--select", multiple=True, metavar="GPnnn", help="Only these rules (prefixes allowed)."),
+        click.option("--ignore", multiple=True, metavar="GPnnn", help="Not these rules."),
+        click.option("--baseline", metavar="FILE", help="An earlier decision: fail only on getting worse."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command("check")
+@click.argument("path")
+@policy_options
+@workers_option
+@format_option
+@config_option
+@workspace_option
+def command(
+    path: str,
+    workspace: str | None,
+    config_file: str | None,
+    output: str,
+    workers: int | None,
+    **policy: Any,
+) -> int:
+    """Judge the images of PATH: a folder, tar shards, Parquet files.
+
+    Ends with PASS (exit code 0), FAIL (1) or UNDECIDED (5), writes a report, and seals the origin of every
+    image and the decision in the log.
+    """
+    return run(path, workspace, config_file, output, workers, record=True, **policy)
+
+
+def run(
+    path: str,
+    workspace: str | None,
+    config_file: str | None,
+    output: str,
+    workers: int | None,
+    *,
+    record: bool,
+    human_ratio: float | None,
+    diversity: float | None,
+    max_generation: int | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    baseline: str | None,
+) -> int:
+    """Check and print; shared with ``genepool gate``, which records nothing."""
+    from genepool import dataset, pipeline, store
+    from genepool.cli._progress import progress
+
+    config = settings(
+        config_file,
+        workers,
+        policy__human_ratio=human_ratio,
+        policy__diversity=diversity,
+        generation__max=max_generation,
+    )
+    opened = dataset.open(path)
+    with progress() as report:
+        decision = pipeline.check(
+            opened,
+            workspace=workspace,
+            config=config,
+            progress=report,
+            select=select,
+            ignore=ignore,
+            baseline=baseline,
+            record=record,
+        )
+    place = store.workspace_for(opened, workspace)
+    emit(decision, output, report=place.report if record else None)
+    return decision.exit_code
+
+
+def emit(decision: Decision, output: str, *, report: Path | None = None) -> None:
+    """Print a decision on stdout as ``text``, ``json`` or ``github``."""
+    if output == "json":
+        emit_json(decision.to_json())
+    elif output == "github":
+        click.echo("\n".join(annotations(decision)))
+    else:
+        click.echo(render(decision, report=report))
+
+
+# -------------------------------------------------------------------------------------------- text
+
+_WORDS = {
+    "pass": "PASS  this set may train a model.",
+    "fail": "FAIL  this set should not train a model.",
+    "undecided": "UNDECIDED  the evidence is too thin to say; people or provenance can settle it.",
+}
+_MARK = {True: "✓", False: "✗", None: "?"}
+
+
+def render(decision: Decision, *, report: Path | None = None) -> str:
+    """The decision as people read it in a terminal: numbers with interval and bound, verdict, next commands."""
+    extra = decision.extra
+    timing = extra.get("timing", {})
+    head = [
+        f"genepool {extra.get('versions', {}).get('genepool', '')}".strip(),
+        decision.uri,
+        f"{decision.n:,} images",
+    ]
+    if timing:
+        head.append(
+            f"{timing['seconds']:.1f} s" + (f", {timing['reused']:,} known" if timing["reused"] else "")
+        )
+    lines = [" · ".join(head)]
+    lines += [f"  {name:<11} {text}" for name, text in _facts(decision)]
+    lines += [
+        f"  {m.title:<11} {_number(m):<28} {_bound(m):<14} {_MARK[m.ok]}{_note(m)}"
+        for m in decision.measures.values()
+    ]
+    if aside := len(decision.set_aside):
+        reasons = ", ".join(f"{n:,} {why}" for why, n in decision.to_json()["set_aside"]["cases"].items())
+        lines.append(f"  {'set aside':<11} {aside:,}: {reasons}")
+    lines += ["", _WORDS[decision.status]]
+    for failure in decision.failures:
+        mark = "?" if failure.status == "undecided" else "✗"
+        lines += [f"  {failure.code} {mark} {failure.message}", f"          → {failure.hint}"]
+    lines += [
+        f"  {tolerated['code']} = {tolerated['message']} (as in the baseline)"
+        for tolerated in extra.get("tolerated", [])
+    ]
+    if report is not None and report.exists():
+        why = (
+            f"      Why a rule exists: genepool explain {decision.failures[0].code}"
+            if decision.failures
+            else ""
+        )
+        lines += ["", f"Report: {report} ({report.stat().st_size / 1000:,.0f} kB){why}"]
+    return "\n".join(lines)
+
+
+def _facts(decision: Decision) -> list[tuple[str, str]]:
+    extra = decision.extra
+    facts = []
+    if origins := extra.get("origins"):
+        facts.append(("origins", " · ".join(f"{n:,} {tier}" for tier, n in origins.items())))
+    if generations := extra.get("generations"):
+        text = " · ".join(
+            f"{n:,} gen {g}" if g[0].isdigit() else f"{n:,} {g}" for g, n in generations.items()
+        )
+        facts.append(("pedigree", text))
+    if ledger := extra.get("ledger"):
+        facts.append(("log", f"{ledger['size']:,} entries, root {ledger['root'][:16]}…"))
+    return facts
+
+
+def _number(m: Measure) -> str:
+    if m.value is None:
+        return "not measured"
+    if m.name == "generation":
+        return f"highest {m.value:.0f}"
+    if m.lower == m.upper:
+        return f"{m.value:.3f}"
+    lower = "" if m.lower is None else f"{m.lower:.3f}"
+    upper = "" if m.upper is None else f"{m.upper:.3f}"
+    return f"{m.value:.3f}  [{lower}, {upper}]"
+
+
+def _bound(m: Measure) -> str:
+    if m.bound is None:
+        return ""
+    return f"{m.bound_kind} {m.bound:.0f}" if m.name == "generation" else f"{m.bound_kind} {m.bound:.2f}"
+
+
+def _note(m: Measure) -> str:
+    return f"  {m.note}" if m.note else ""
+
+
+# ------------------------------------------------------------------------------------------ github
+
+_SHOWN = 20
+
+
+def annotations(decision: Decision) -> list[str]:
+    """GitHub workflow commands: one per rule, then up to 20 per rule for its files."""
+    lines = []
+    for failure in decision.failures:
+        level = "error" if failure.status == "fail" else "warning"
+        lines.append(
+            f"::{level} title={_escape(failure.code, True)}::{_escape(f'{failure.message} → {failure.hint}')}"
+        )
+        lines += [
+            f"::{level} file={_escape(f'{decision.uri}/{case.uri}', True)},title={failure.code}::{_escape(case.message)}"
+            for case in failure.cases[:_SHOWN]
+        ]
+        if (more := len(failure.cases) - _SHOWN) > 0:
+            lines.append(
+                f"::notice title={failure.code}::{more:,} more; all of them: genepool report {shlex.quote(decision.uri)}"
+            )
+    lines.append(f"::notice title=genepool::{_escape(_WORDS[decision.status])}")
+    return lines
+
+
+def _escape(text: str, value: bool = False) -> str:
+    """Escape workflow-command data; property values also lose ``:`` and ``,`` (GitHub's toolkit, command.ts)."""
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if value else text

@@ -1,0 +1,24 @@
+"""Which datasets may train a model.
+
+`measure` gathers what the witnesses say into `Measures`; `decide` applies the policy to them and returns a
+`Decision` (pass, fail or undecided; fail outranks undecided) with rule codes, cases and the next command;
+`save` and `load_decision` keep it in the workspace. The policy is data (`genepool.toml`), the rules are pure
+functions of measures and policy.
+"""
+
+from genepool.gate._baseline import apply_baseline, load_baseline
+from genepool.gate._decide import RULES, decide
+from genepool.gate._measures import Measures, SliceShare, measure
+from genepool.gate._saved import load_decision, save
+
+__all__ = [
+    "RULES",
+    "Measures",
+    "SliceShare",
+    "apply_baseline",
+    "decide",
+    "load_baseline",
+    "load_decision",
+    "measure",
+    "save",
+]

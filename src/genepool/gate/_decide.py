@@ -1,0 +1,383 @@
+"""The rules, one function each, and the decision they add up to."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from genepool.errors import PolicyError
+from genepool.records import Case, Decision, Failure, Measure
+
+if TYPE_CHECKING:
+    from genepool.config import Config
+    from genepool.gate._measures import Measures
+
+__all__ = ["RULES", "decide"]
+
+
+class Rule(NamedTuple):
+    """A rule: its code, its name, and what it finds wrong (None: it holds)."""
+
+    code: str
+    name: str
+    judge: Callable[[Measures, Config], Failure | None]
+
+
+def decide(
+    measures: Measures, config: Config, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> Decision:
+    """Apply the policy.
+
+    Args:
+        measures: What was measured.
+        config: The policy and everything else that was configured (recorded in the decision).
+        select: Only these rule codes (prefixes allowed, ``GP4``); empty = all.
+        ignore: Not these.
+
+    Raises:
+        PolicyError: ``select`` or ``ignore`` names no rule, or no rule is left (an empty policy would
+            pass anything).
+    """
+    rules = _chosen(select, ignore)
+    failures = [found for rule in rules if (found := rule.judge(measures, config)) is not None]
+    failures.sort(key=lambda f: (f.status != "fail", f.code))
+    status = failures[0].status if failures else "pass"
+    aside = list(measures.unread)
+    if config.generation.unknown == "exclude":
+        aside.extend(measures.maybe_toxic)
+    if config.policy.rights == "exclude":
+        aside.extend(measures.opted_out)
+    return Decision(
+        status=status,
+        uri=measures.uri,
+        n=measures.n,
+        root=measures.root,
+        measures=_lines(measures, config, {f.code: f.status for f in failures}),
+        failures=tuple(failures),
+        set_aside=tuple(aside),
+        policy={
+            "rules": [rule.code for rule in rules],
+            **{k: v for k, v in config.to_json().items() if k in ("policy", "generation", "review")},
+        },
+        extra={
+            "approved": {"n": measures.kept, "root": measures.kept_root},
+            "generations": dict(measures.generations),
+            "slices": [_slice(s, config) for s in measures.slices],
+            "disputed": len(measures.disputed),
+            "verdicts": measures.verdicts,
+            **measures.extra,
+            "config": config.to_json(),
+        },
+    )
+
+
+def _chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
+    for wanted in (*select, *ignore):
+        if not any(rule.code.startswith(wanted) for rule in RULES):
+            raise PolicyError(f"no rule is called {wanted!r}", hint="genepool explain lists them")
+    chosen = [
+        rule
+        for rule in RULES
+        if (not select or any(rule.code.startswith(s) for s in select))
+        and not any(rule.code.startswith(i) for i in ignore)
+    ]
+    if not chosen:
+        raise PolicyError("no rule is left to apply: an empty policy passes nothing")
+    return chosen
+
+
+def _slice(share: object, config: Config) -> dict[str, object]:
+    from genepool.gate._measures import SliceShare
+
+    assert isinstance(share, SliceShare)  # noqa: S101  # built by _measures only
+    ratio, floor = share.ratio, config.policy.human_ratio
+    return {
+        "column": share.column,
+        "name": share.name,
+        "n": ratio.n,
+        "lower": ratio.lower,
+        "upper": ratio.upper,
+        "ok": True if ratio.lower >= floor else False if ratio.upper < floor else None,
+    }
+
+
+# ------------------------------------------------------------------------------------------- rules
+
+
+def _human(m: Measures, config: Config) -> Failure | None:
+    floor, ratio = config.policy.human_ratio, m.human
+    if m.kept == 0 or ratio.lower >= floor:
+        return None
+    if ratio.upper < floor:
+        drop = _surplus(ratio.upper, floor, m.kept)
+        return Failure(
+            "GP101",
+            "fail",
+            f"at most {ratio.upper:.1%} of the images can be human-made, the floor is {floor:.0%}",
+            f"leave out at least {drop:,} of the images known to be AI, or add human work: {_register(m)}",
+        )
+    known = round(ratio.lower * m.kept)
+    missing = _ceil(floor * m.kept) - known
+    return Failure(
+        "GP101",
+        "undecided",
+        f"human share lies between {ratio.lower:.1%} and {ratio.upper:.1%}, the floor is {floor:.0%}: "
+        f"{missing:,} more of the {m.kept:,} images must be shown to be human-made",
+        f"attest the folders whose authors you know: {_register(m)}",
+    )
+
+
+def _register(m: Measures) -> str:
+    return f"genepool register human FOLDER --workspace {shlex.quote(m.workspace)}"
+
+
+def _ceil(value: float) -> int:
+    return -int(-value // 1)
+
+
+def _surplus(upper: float, floor: float, n: int) -> int:
+    """AI images to drop so that the possible human images reach the floor: n − upper·n/floor, rounded up."""
+    return max(1, _ceil(n - upper * n / floor)) if floor > 0 else 0
+
+
+def _human_slices(m: Measures, config: Config) -> Failure | None:
+    floor = config.policy.human_ratio
+    bad = [s for s in m.slices if s.ratio.upper < floor]
+    if not bad:
+        return None
+    worst = ", ".join(f"{s.column} {s.name!r} ≤ {s.ratio.upper:.0%} (n={s.ratio.n})" for s in bad[:3])
+    return Failure(
+        "GP102",
+        "fail",
+        f"{len(bad)} slices are below the floor of {floor:.0%} although the whole may not be: {worst}",
+        "add human work to these slices, or change policy.slices in genepool.toml",
+    )
+
+
+def _checkpoint(m: Measures, config: Config) -> Failure | None:
+    need = config.review.checkpoint
+    if m.verdicts >= need:
+        return None
+    return Failure(
+        "GP103",
+        "undecided",
+        f"{m.verdicts:,} people's verdicts on this set, the checkpoint asks for {need:,}",
+        "collect verdicts with genepool.HumanInLoopValidator",
+    )
+
+
+def _diversity(m: Measures, config: Config) -> Failure | None:
+    floor, index = config.policy.diversity, m.diversity
+    if m.kept == 0:
+        return None
+    if index is None:
+        return Failure("GP301", "undecided", f"no diversity index: {m.diversity_note}", "add images")
+    if index.lower >= floor:
+        return None
+    spans = index.upper >= floor
+    return Failure(
+        "GP301",
+        "undecided" if spans else "fail",
+        f"style diversity {index.value:.2f} [{index.lower:.2f}, {index.upper:.2f}] "
+        + (f"spans the floor {floor:.2f}" if spans else f"is below the floor {floor:.2f}"),
+        "bring back what is rare: genepool.inject_diversity(dataset, reserve=…) re-weights and retrieves",
+    )
+
+
+def _duplicates(m: Measures, config: Config) -> Failure | None:
+    ceiling, share = config.policy.near_duplicates, m.duplicates
+    if share is None or share.value <= ceiling:
+        return None
+    return Failure(
+        "GP303",
+        "fail",
+        f"{len(m.redundant):,} images ({share.value:.1%}) repeat another one, the ceiling is {ceiling:.0%}",
+        f"leave them out: genepool export {shlex.quote(m.uri)} -o OUT",
+        m.redundant,
+    )
+
+
+def _toxic(m: Measures, config: Config) -> Failure | None:
+    if not m.toxic:
+        return None
+    return Failure(
+        "GP401",
+        "fail",
+        f"{_images(m.toxic)} above generation {config.generation.max}: machines trained on machines' output",
+        f"leave them out: genepool export {shlex.quote(m.uri)} -o OUT",
+        m.toxic,
+    )
+
+
+def _maybe_toxic(m: Measures, config: Config) -> Failure | None:
+    if not m.maybe_toxic or config.generation.unknown == "exclude":
+        return None
+    return Failure(
+        "GP402",
+        "fail" if config.generation.unknown == "fail" else "undecided",
+        f"{_images(m.maybe_toxic)} known to be synthetic, possibly above generation {config.generation.max}",
+        "say what their model was trained on: genepool register model NAME --trained-on …, "
+        "then genepool register outputs FOLDER --model NAME",
+        m.maybe_toxic,
+    )
+
+
+def _contradictions(m: Measures, config: Config) -> Failure | None:
+    if not m.findings:
+        return None
+    return Failure(
+        "GP403",
+        "fail",
+        f"{_images(m.findings)} whose claimed generation is below the one computed from the pedigree",
+        f"see who signed the claim: genepool verify {shlex.quote(m.uri)}",
+        m.findings,
+    )
+
+
+def _rights(m: Measures, config: Config) -> Failure | None:
+    if not m.opted_out or config.policy.rights != "fail":
+        return None
+    return Failure(
+        "GP501",
+        "fail",
+        f"{_images(m.opted_out)} whose owner does not allow training",
+        f"leave them out: genepool export {shlex.quote(m.uri)} -o OUT",
+        m.opted_out,
+    )
+
+
+def _nothing_left(m: Measures, config: Config) -> Failure | None:
+    if m.kept:
+        return None
+    return Failure(
+        "GP601",
+        "fail",
+        f"nothing is left to train on: {m.n:,} readable images, all set aside"
+        if m.n
+        else "no image could be read",
+        f"see why: genepool report {shlex.quote(m.uri)}",
+    )
+
+
+def _images(cases: Sequence[Case]) -> str:
+    return "1 image" if len(cases) == 1 else f"{len(cases):,} images"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("GP101", "human-ratio", _human),
+    Rule("GP102", "human-ratio-slice", _human_slices),
+    Rule("GP103", "human-checkpoint", _checkpoint),
+    Rule("GP301", "diversity", _diversity),
+    Rule("GP303", "near-duplicates", _duplicates),
+    Rule("GP401", "generation", _toxic),
+    Rule("GP402", "generation-unknown", _maybe_toxic),
+    Rule("GP403", "generation-claim", _contradictions),
+    Rule("GP501", "rights", _rights),
+    Rule("GP601", "nothing-left", _nothing_left),
+)
+
+
+# ------------------------------------------------------------------------------------------- lines
+
+
+def _lines(m: Measures, config: Config, found: Mapping[str, str]) -> dict[str, Measure]:
+    """The numbers that people read, in reading order, each with its bound and whether it holds."""
+
+    def ok(*codes: str) -> bool | None:
+        states = [found[c] for c in codes if c in found]
+        return False if "fail" in states else None if states else True
+
+    counted = "every readable image was looked at"
+    lines = [
+        Measure(
+            "human_ratio",
+            "human",
+            m.human.point,
+            m.human.lower,
+            m.human.upper,
+            m.human.n,
+            m.human.method,
+            config.policy.human_ratio,
+            "floor",
+            ok("GP101"),
+        ),
+        Measure(
+            "generation",
+            "generation",
+            float(m.top),
+            float(m.top),
+            None if m.maybe_toxic and config.generation.unknown != "exclude" else float(m.top),
+            m.kept,
+            "1 + the highest generation of parents and of what the model was trained on; " + counted,
+            float(config.generation.max),
+            "ceiling",
+            ok("GP401", "GP402", "GP403"),
+            f"{_images(m.toxic)} above {config.generation.max}" if m.toxic else "",
+        ),
+    ]
+    if m.diversity is not None:
+        d = m.diversity
+        lines.append(
+            Measure(
+                "diversity",
+                "diversity",
+                d.value,
+                d.lower,
+                d.upper,
+                d.n,
+                d.method,
+                config.policy.diversity,
+                "floor",
+                ok("GP301"),
+            )
+        )
+    else:
+        lines.append(
+            Measure(
+                "diversity",
+                "diversity",
+                None,
+                None,
+                None,
+                m.kept,
+                "not measured",
+                config.policy.diversity,
+                "floor",
+                ok("GP301"),
+                m.diversity_note,
+            )
+        )
+    if m.duplicates is not None:
+        e = m.duplicates
+        lines.append(
+            Measure(
+                "near_duplicates",
+                "duplicates",
+                e.value,
+                e.lower,
+                e.upper,
+                e.n,
+                e.method,
+                config.policy.near_duplicates,
+                "ceiling",
+                ok("GP303"),
+            )
+        )
+    share = len(m.opted_out) / m.n if m.n else 0.0
+    lines.append(
+        Measure(
+            "opted_out",
+            "rights",
+            share,
+            share,
+            share,
+            m.n,
+            "share of images with a machine-readable opt-out; " + counted,
+            0.0 if config.policy.rights == "fail" else None,
+            "ceiling" if config.policy.rights == "fail" else "",
+            ok("GP501"),
+            f"{_images(m.opted_out)} opted out" if m.opted_out else "",
+        )
+    )
+    return {line.name: line for line in lines}

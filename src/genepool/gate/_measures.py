@@ -1,0 +1,331 @@
+"""Everything that the rules look at, measured once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genepool.errors import MeasureError
+from genepool.records import Case, Estimate, RatioEstimate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from genepool.config import Config
+    from genepool.store import Catalogue, Workspace
+
+__all__ = ["Measures", "SliceShare", "measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceShare:
+    """The human share of one slice (all images whose sidecar says ``column = name``)."""
+
+    column: str
+    name: str
+    ratio: RatioEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What was measured on a dataset, and the images behind each finding.
+
+    Attributes:
+        uri, n, root: The dataset: where, readable images, hex Merkle root.
+        workspace: Where everything is kept, for the commands that messages name.
+        kept, kept_root: Images on which the decision rests (readable and not set aside), and their root.
+        human: Guaranteed human share over the kept images.
+        slices: Human share per sidecar column value.
+        generations: Images by generation, ``"0"``, ``"1"`` …, ``"unknown"`` for synthetic images whose
+            generation is unbounded, ``"no origin"`` for images of unknown origin.
+        top: Highest generation that some kept image certainly has (0 where nothing is known to be synthetic).
+        toxic: Images certainly above the maximum generation.
+        maybe_toxic: Known-synthetic images that may be above it.
+        findings: Images whose claims contradict what was computed.
+        diversity: The style diversity index, or None with `diversity_note` saying why.
+        duplicates: Share of images that repeat another one.
+        redundant: Those images, with the one that each repeats.
+        opted_out: Images whose owner does not allow training.
+        disputed: Images whose evidence contradicts itself.
+        unread: Files that were set aside by listing or scan.
+        verdicts: Human verdicts on images of this set.
+        extra: Counts and facts for the report.
+    """
+
+    uri: str
+    n: int
+    root: str
+    workspace: str
+    kept: int
+    kept_root: str
+    human: RatioEstimate
+    slices: tuple[SliceShare, ...] = ()
+    generations: Mapping[str, int] = field(default_factory=dict)
+    top: int = 0
+    toxic: tuple[Case, ...] = ()
+    maybe_toxic: tuple[Case, ...] = ()
+    findings: tuple[Case, ...] = ()
+    diversity: Estimate | None = None
+    diversity_note: str = ""
+    duplicates: Estimate | None = None
+    redundant: tuple[Case, ...] = ()
+    opted_out: tuple[Case, ...] = ()
+    disputed: tuple[Case, ...] = ()
+    unread: tuple[Case, ...] = ()
+    verdicts: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, config: Config) -> Measures:
+    """Measure a scanned and settled dataset.
+
+    Known-synthetic images whose generation is unbounded are left out of every share and of the index when
+    the policy excludes them (``generation.unknown = "exclude"``), and so are opted-out images under
+    ``policy.rights = "exclude"``: the decision rests on what would be trained on.
+
+    Raises:
+        MeasureError: The catalogue and the origins do not belong together.
+    """
+    import pyarrow.compute as pc
+
+    if origins.num_rows != catalogue.n:
+        raise MeasureError(
+            f"origins of {origins.num_rows} images beside a catalogue of {catalogue.n}",
+            hint="run the check again: genepool check PATH",
+        )
+    uris = origins.column("uri").to_pylist()
+    digests = [d.hex() if isinstance(d, bytes) else d for d in origins.column("sha256").to_pylist()]
+    lo = origins.column("lo").to_numpy()
+    hi = pc.fill_null(origins.column("hi"), -1).to_numpy()
+    ai = origins.column("ai").to_numpy(zero_copy_only=False)
+    human = origins.column("human").to_numpy(zero_copy_only=False)
+    # Fractals and plots come from no model, but from no hand either: they never count as possibly human.
+    machine = ai | np.asarray(
+        pc.equal(origins.column("origin"), "algorithmic").to_numpy(zero_copy_only=False), bool
+    )
+
+    def cases(mask: NDArray[np.bool_], reason: str, code: str, text: str) -> tuple[Case, ...]:
+        return tuple(
+            Case(
+                uris[i],
+                reason,
+                text.format(lo=lo[i], hi="∞" if hi[i] < 0 else hi[i], max=config.generation.max),
+                code,
+                digests[i],
+            )
+            for i in np.flatnonzero(mask)
+        )
+
+    limit = config.generation.max
+    toxic = ai & (lo > limit)
+    maybe = ai & ~toxic & ((hi < 0) | (hi > limit))
+    rights = catalogue.table(["rights"]).column("rights").to_pylist()
+    signals, opted = _opt_outs(rights)
+    keep = np.ones(len(uris), bool)
+    if config.generation.unknown == "exclude":
+        keep &= ~maybe
+    if config.policy.rights == "exclude":
+        keep &= ~opted
+    chosen = catalogue if keep.all() else catalogue.select([u for u, k in zip(uris, keep, strict=True) if k])
+    duplicates, redundant, weights, exact = _duplicates(chosen, human[keep], uris, digests, keep)
+    index, note = _diversity(chosen, human[keep], weights, config)
+    from genepool.prevalence import human_ratio
+
+    return Measures(
+        uri=catalogue.dataset.uri,
+        n=catalogue.n,
+        root=catalogue.root().hex(),
+        workspace=str(workspace.root),
+        kept=int(keep.sum()),
+        kept_root=chosen.root().hex(),
+        human=human_ratio(human[keep], machine[keep], alpha=config.policy.alpha),
+        slices=_slices(origins, human, machine, keep, config),
+        generations=_generations(lo, hi, ai, human),
+        top=int(lo[keep & ai].max(initial=0)),
+        toxic=cases(toxic, "generation", "GP401", "generation {lo} or later, the maximum is {max}"),
+        maybe_toxic=cases(
+            maybe, "unknown-generation", "GP402", "generation between {lo} and {hi}, the maximum is {max}"
+        ),
+        findings=_findings(origins, uris, digests),
+        diversity=index,
+        diversity_note=note,
+        duplicates=duplicates,
+        redundant=redundant,
+        opted_out=cases(opted, "opted-out", "GP501", "the owner does not allow training on it"),
+        disputed=cases(
+            np.asarray(pc.equal(origins.column("status"), "disputed").to_numpy(zero_copy_only=False), bool),
+            "disputed",
+            "GP201",
+            "its evidence contradicts itself",
+        ),
+        unread=tuple(catalogue.cases()),
+        verdicts=_verdicts(workspace, digests),
+        extra=_extra(catalogue, origins, signals, exact, len(redundant)),
+    )
+
+
+def _opt_outs(rights: list[str | None]) -> tuple[dict[str, int], NDArray[np.bool_]]:
+    """Which images say ``notAllowed``, and how often each signal occurs."""
+    import orjson
+
+    signals: dict[str, int] = {}
+    opted = np.zeros(len(rights), bool)
+    for i, text in enumerate(rights):
+        if not text:
+            continue
+        for entry in orjson.loads(text):
+            name = f"{entry['signal']}: {entry['value']}"
+            signals[name] = signals.get(name, 0) + 1
+            opted[i] |= entry["value"] == "notAllowed"
+    return signals, opted
+
+
+def _generations(
+    lo: NDArray[np.int32], hi: NDArray[np.int32], ai: NDArray[np.bool_], human: NDArray[np.bool_]
+) -> dict[str, int]:
+    """Images by generation; an interval of several counts as ``lo+``, one without end as ``unknown``."""
+    counts: dict[str, int] = {"0": int(human.sum())}
+    exact = ai & (lo == hi)
+    for generation in np.unique(lo[exact]):
+        counts[str(int(generation))] = int((exact & (lo == generation)).sum())
+    bounded = ai & ~exact & (hi >= 0)
+    for generation in np.unique(lo[bounded]):
+        counts[f"{int(generation)}+"] = int((bounded & (lo == generation)).sum())
+    if unbounded := int((ai & (hi < 0)).sum()):
+        counts["unknown"] = unbounded
+    if nothing := int((~ai & ~human).sum()):
+        counts["no origin"] = nothing
+    return counts
+
+
+def _slices(
+    origins: pa.Table,
+    human: NDArray[np.bool_],
+    machine: NDArray[np.bool_],
+    keep: NDArray[np.bool_],
+    config: Config,
+) -> tuple[SliceShare, ...]:
+    from genepool.prevalence import human_ratio
+
+    shares: list[SliceShare] = []
+    for column in config.policy.slices:
+        if column not in origins.column_names:
+            continue
+        labels = np.asarray(["" if v is None else str(v) for v in origins.column(column).to_pylist()])
+        names, inverse = np.unique(labels, return_inverse=True)
+        sizes = np.bincount(inverse[keep], minlength=len(names))
+        for k, name in enumerate(names):
+            if name and sizes[k] >= config.policy.slice_min:
+                mask = keep & (inverse == k)
+                ratio = human_ratio(human[mask], machine[mask], alpha=config.policy.alpha)
+                shares.append(SliceShare(column, str(name), ratio))
+    return tuple(sorted(shares, key=lambda s: (s.ratio.upper, s.column, s.name)))
+
+
+def _findings(origins: pa.Table, uris: list[str], digests: list[str]) -> tuple[Case, ...]:
+    if "finding" not in origins.column_names:
+        return ()
+    texts = origins.column("finding").to_pylist()
+    return tuple(
+        Case(uris[i], "contradiction", text, "GP403", digests[i]) for i, text in enumerate(texts) if text
+    )
+
+
+def _duplicates(
+    catalogue: Catalogue,
+    human: NDArray[np.bool_],
+    uris: list[str],
+    digests: list[str],
+    keep: NDArray[np.bool_],
+) -> tuple[Estimate | None, tuple[Case, ...], NDArray[np.float64], int]:
+    """Clusters of near-duplicates: the share that repeats, the repeats, and 1/size weights.
+
+    In each cluster the verified human image is kept, then the largest, then the first by name.
+    """
+    from genepool.diversity import near_duplicates
+
+    if catalogue.n == 0:
+        return None, (), np.ones(0), 0
+    table = catalogue.table(["phash", "width", "height", "sha256"])
+    hashes = np.frombuffer(b"".join(table.column("phash").to_pylist()), np.uint8).reshape(-1, 32)
+    labels = np.asarray(near_duplicates(hashes))
+    area = table.column("width").to_numpy().astype(np.int64) * table.column("height").to_numpy()
+    order = np.lexsort((np.arange(len(labels)), -area, ~human, labels))
+    first = np.ones(len(labels), bool)
+    first[1:] = labels[order][1:] != labels[order][:-1]
+    keeper = np.empty(len(labels), np.int64)
+    keeper[order] = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    extra = np.flatnonzero(keeper != np.arange(len(labels)))
+    where = np.flatnonzero(keep)
+    digest = table.column("sha256").to_pylist()
+    exact = int(sum(digest[i] == digest[keeper[i]] for i in extra))
+    cases = tuple(
+        Case(
+            uris[where[i]],
+            "duplicate" if digest[i] == digest[keeper[i]] else "near-duplicate",
+            f"repeats {uris[where[keeper[i]]]}",
+            "GP303",
+            digests[where[i]],
+        )
+        for i in extra
+    )
+    sizes = np.bincount(np.unique(labels, return_inverse=True)[1])
+    weights = 1.0 / sizes[np.unique(labels, return_inverse=True)[1]]
+    share = len(extra) / catalogue.n
+    method = "share of images within 256-bit perceptual-hash distance of a kept one; every image was compared"
+    return Estimate(share, share, share, catalogue.n, method), cases, weights, exact
+
+
+def _diversity(
+    catalogue: Catalogue, human: NDArray[np.bool_], weights: NDArray[np.float64], config: Config
+) -> tuple[Estimate | None, str]:
+    from genepool.diversity import StyleDiversityIndex
+
+    try:
+        return StyleDiversityIndex(config=config).measure(catalogue, verified=human, weights=weights), ""
+    except MeasureError as error:
+        return None, error.message
+
+
+def _verdicts(workspace: Workspace, digests: list[str]) -> int:
+    if not workspace.reviews.exists():
+        return 0
+    from genepool.store import Verdicts
+
+    mine = set(digests)
+    return sum(v.sha256 in mine and not v.control for v in Verdicts(workspace.reviews).all())
+
+
+def _extra(
+    catalogue: Catalogue, origins: pa.Table, signals: dict[str, int], exact: int, redundant: int
+) -> dict[str, Any]:
+    from genepool import __version__
+
+    columns = catalogue.table(["c2pa", "format", "decoder"])
+    stats = catalogue.stats
+    return {
+        "origins": _tally(origins.column("tier")),
+        "classes": _tally(origins.column("origin")),
+        "c2pa": _tally(columns.column("c2pa")),
+        "rights": signals,
+        "duplicates": {"n_exact": exact, "n_near": redundant - exact},
+        "timing": {
+            "seconds": round(stats.seconds, 3),
+            "scanned": stats.n_new,
+            "reused": stats.n_reused,
+            "images_per_second": round(stats.images_per_second, 1),
+            "workers": stats.workers,
+        },
+        "versions": {"genepool": __version__, "decoders": sorted(_tally(columns.column("decoder")))},
+    }
+
+
+def _tally(column: pa.ChunkedArray) -> dict[str, int]:
+    import pyarrow.compute as pc
+
+    counts = {str(row["values"] or ""): int(row["counts"]) for row in pc.value_counts(column).to_pylist()}
+    return dict(sorted(counts.items(), key=lambda kv: (-kv[1], kv[0])))

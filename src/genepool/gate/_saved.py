@@ -1,0 +1,122 @@
+"""The last decision in the workspace: ``decision.json`` and ``cases.parquet``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from genepool.errors import WorkspaceError
+from genepool.records import Case, Decision, Failure, Measure
+
+if TYPE_CHECKING:
+    from genepool.store import Workspace
+
+__all__ = ["load_decision", "save"]
+
+_CONTRACT = {"schema", "status", "dataset", "measures", "failures", "set_aside", "policy"}
+
+
+def save(decision: Decision, workspace: Workspace) -> None:
+    """Write the decision and every case behind it (uri, role, code, reason, message, sha256).
+
+    ``role`` is ``fail``, ``undecided`` or ``aside``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [(f.status, f.code, case) for f in decision.failures for case in f.cases]
+    rows += [("aside", case.code, case) for case in decision.set_aside]
+    table = pa.table(
+        {
+            "uri": pa.array([case.uri for _, _, case in rows], pa.string()),
+            "role": pa.array([role for role, _, _ in rows], pa.string()),
+            "code": pa.array([code for _, code, _ in rows], pa.string()),
+            "reason": pa.array([case.reason for _, _, case in rows], pa.string()),
+            "message": pa.array([case.message for _, _, case in rows], pa.string()),
+            "sha256": pa.array([case.sha256 for _, _, case in rows], pa.string()),
+        }
+    )
+    partial = workspace.cases.with_name(workspace.cases.name + ".partial")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(workspace.cases)
+    data = decision.to_json()
+    data["titles"] = {name: m.title for name, m in decision.measures.items()}
+    workspace.write_json("decision.json", data)
+
+
+def load_decision(workspace: Workspace) -> Decision:
+    """Read the last decision back, cases included.
+
+    Raises:
+        WorkspaceError: There is none, or it is damaged.
+    """
+    data = workspace.read_json("decision.json")
+    if data is None:
+        raise WorkspaceError(f"{workspace.root} holds no decision yet", hint="genepool check PATH makes one")
+    try:
+        return _rebuild(data, _cases(workspace))
+    except (KeyError, TypeError, ValueError) as error:
+        raise WorkspaceError(
+            f"{workspace.root}: the saved decision is damaged ({error!r})",
+            hint="genepool check PATH writes it anew",
+        ) from None
+
+
+def _cases(workspace: Workspace) -> dict[tuple[str, str], list[Case]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_table(workspace.cases).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise WorkspaceError(
+            f"{workspace.cases}: not readable ({error})", hint="genepool check PATH writes it anew"
+        ) from None
+    found: dict[tuple[str, str], list[Case]] = {}
+    for row in rows:
+        # Images set aside keep their own code; failures are found by theirs.
+        key = ("aside", "") if row["role"] == "aside" else (row["role"], row["code"])
+        found.setdefault(key, []).append(
+            Case(row["uri"], row["reason"], row["message"], row["code"], row["sha256"])
+        )
+    return found
+
+
+def _rebuild(data: dict[str, Any], cases: dict[tuple[str, str], list[Case]]) -> Decision:
+    titles = data.get("titles", {})
+    return Decision(
+        status=data["status"],
+        uri=data["dataset"]["uri"],
+        n=data["dataset"]["n"],
+        root=data["dataset"]["root"],
+        measures={name: _measure(name, titles.get(name, name), m) for name, m in data["measures"].items()},
+        failures=tuple(
+            Failure(
+                f["code"],
+                f["status"],
+                f["message"],
+                f["hint"],
+                tuple(cases.get((f["status"], f["code"]), ())),
+            )
+            for f in data["failures"]
+        ),
+        set_aside=tuple(cases.get(("aside", ""), ())),
+        policy=data.get("policy", {}),
+        extra={k: v for k, v in data.items() if k not in _CONTRACT and k != "titles"},
+    )
+
+
+def _measure(name: str, title: str, m: dict[str, Any]) -> Measure:
+    kind: Literal["floor", "ceiling", ""] = "floor" if "floor" in m else "ceiling" if "ceiling" in m else ""
+    return Measure(
+        name,
+        title,
+        m["value"],
+        m["lower"],
+        m["upper"],
+        m["n"],
+        m["method"],
+        m.get(kind) if kind else None,
+        kind,
+        m.get("ok"),
+        m.get("note", ""),
+    )
