@@ -1,0 +1,12 @@
+"""The report: one self-contained HTML page per decision, its plots, and the words that explain each rule.
+
+`write` makes the page: verdict first, then numbers with their intervals and floors, what to do next, charts,
+and galleries of the images concerned. It needs no script, no network and no server, and equal input gives
+equal bytes. `plot` gives the same charts as matplotlib figures. `explanations` holds every code's meaning.
+"""
+
+from genepool.report._explain import Explanation, explanations, find
+from genepool.report._page import write
+from genepool.report._plot import plot
+
+__all__ = ["Explanation", "explanations", "find", "plot", "write"]
