@@ -126,7 +126,7 @@ _MARK = {True: "✓", False: "✗", None: "?"}
 
 
 def render(decision: Decision, *, report: Path | None = None) -> str:
-    """The decision as people read it in a terminal: numbers with interval and bound, verdict, next commands."""
+    """The decision as people read it in a terminal: numbers with their bounds, verdict, next commands."""
     extra = decision.extra
     timing = extra.get("timing", {})
     head = [
@@ -216,18 +216,20 @@ def annotations(decision: Decision) -> list[str]:
             f"::{level} title={_escape(failure.code, True)}::{_escape(f'{failure.message} → {failure.hint}')}"
         )
         lines += [
-            f"::{level} file={_escape(f'{decision.uri}/{case.uri}', True)},title={failure.code}::{_escape(case.message)}"
+            f"::{level} file={_escape(f'{decision.uri}/{case.uri}', True)},title={failure.code}"
+            f"::{_escape(case.message)}"
             for case in failure.cases[:_SHOWN]
         ]
         if (more := len(failure.cases) - _SHOWN) > 0:
             lines.append(
-                f"::notice title={failure.code}::{more:,} more; all of them: genepool report {shlex.quote(decision.uri)}"
+                f"::notice title={failure.code}::{more:,} more; "
+                f"all of them: genepool report {shlex.quote(decision.uri)}"
             )
     lines.append(f"::notice title=genepool::{_escape(_WORDS[decision.status])}")
     return lines
 
 
 def _escape(text: str, value: bool = False) -> str:
-    """Escape workflow-command data; property values also lose ``:`` and ``,`` (GitHub's toolkit, command.ts)."""
+    """Escape workflow-command data; property values also lose ``:`` and ``,``."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return text.replace(":", "%3A").replace(",", "%2C") if value else text

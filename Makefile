@@ -1,0 +1,47 @@
+# Two commands: `make demo` sets everything up and runs the main job; `make test` sets up and passes the tests.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint bench browser clean
+
+demo: $(VENV)/.demo
+	$(BIN)/genepool demo demo --force
+
+test: $(VENV)/.dev browser
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n auto --dist loadgroup -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/bench_scan.py
+	$(BIN)/python bench/bench_ledger.py
+	$(BIN)/python bench/bench_diversity.py
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "genepool needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genepool needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset]' -r requirements-dev.txt
+	@touch $@
+
+# The web tests drive a real browser: the system's Chromium, else Debian's package when root, else Playwright's.
+browser: $(VENV)/.dev
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	|| $(BIN)/python -m playwright install chromium
+
+clean:
+	rm -rf $(VENV) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
