@@ -1,0 +1,51 @@
+"""Shared by all tests: a home of their own, Hypothesis profiles, and where the labelled images may lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "ci", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keys and trust policies of the tests never touch those of the person who runs them."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("GENEPOOL_HOME", str(home))
+    monkeypatch.delenv("GENEPOOL_KEY", raising=False)
+    monkeypatch.delenv("GENEPOOL_WORKSPACE", raising=False)
+    return home
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The labelled images beside the project, where they are there."""
+    if not SHARED.is_dir():
+        pytest.skip("the labelled images (../shared/data) are not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, object]:
+    """Real photographs that scikit-image and scikit-learn ship, as RGB arrays by name."""
+    import numpy as np
+    from skimage import data
+    from sklearn.datasets import load_sample_images
+
+    found = {}
+    names = "astronaut camera chelsea coffee coins hubble_deep_field immunohistochemistry moon page rocket text"
+    for name in names.split():
+        image = np.asarray(getattr(data, name)())
+        found[name] = np.stack([image] * 3, -1) if image.ndim == 2 else image[..., :3]
+    china, flower = load_sample_images().images
+    return {**found, "china": np.asarray(china), "flower": np.asarray(flower)}
