@@ -1,0 +1,24 @@
+"""The pixel judges: detectors of machine-made images, what they may say, and when they must be silent.
+
+A detector sees native-scale pixels and nothing else. It abstains where it cannot know, and its opinion is
+worth exactly nothing (a log-likelihood ratio of 0) until it was calibrated on labelled controls.
+"""
+
+from __future__ import annotations
+
+from genepool.detection._calibration import Calibration, load_calibration
+from genepool.detection._detectors import AbstainingDetector
+from genepool.detection._onnx import OnnxDetector
+from genepool.detection._opinions import Opinion, opinion, opinions
+from genepool.detection._probe import DetectionProbe
+
+__all__ = [
+    "AbstainingDetector",
+    "Calibration",
+    "DetectionProbe",
+    "OnnxDetector",
+    "Opinion",
+    "load_calibration",
+    "opinion",
+    "opinions",
+]

@@ -1,0 +1,90 @@
+"""The detector in the scan: three columns, and a failing model costs its vote, not the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genepool.detection._detectors import AbstainingDetector
+from genepool.errors import PluginError
+from genepool.records import Detector, ImageView, Score
+
+if TYPE_CHECKING:
+    from genepool.config import Config
+
+__all__ = ["DetectionProbe"]
+
+
+class DetectionProbe:
+    """Runs one detector on each image.
+
+    Columns: ``detector`` (``name@digest``, ``none`` for the one that always abstains), ``logit`` (null where
+    it abstained) and ``abstained`` (why). A model that cannot be loaded, raises or answers nonsense is named
+    in ``abstained`` and the scan goes on.
+
+    Args:
+        detector: The judge; picklable before `prepare`.
+    """
+
+    name = "detection"
+    columns: Mapping[str, str] = {"detector": "string", "logit": "float", "abstained": "string"}
+    vectors: Mapping[str, int] = {}
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.identity = f"{detector.name}@{detector.digest}" if detector.digest else detector.name
+        self.version = f"1+{self.identity}"
+        self._failure = ""
+
+    @classmethod
+    def from_config(cls, config: Config) -> DetectionProbe:
+        """The probe for ``detection.detector``.
+
+        Raises:
+            PluginError: There is no such detector, or its file cannot be read.
+        """
+        from genepool import plugins
+
+        spec = config.detection.detector
+        detector = AbstainingDetector() if spec in ("", "none") else plugins.create("detectors", spec)
+        if not isinstance(detector, Detector):
+            raise PluginError(
+                f"plug-in {spec!r}: expected a detector (name, digest, prepare, score), "
+                f"found {type(detector).__name__}"
+            )
+        return cls(detector)
+
+    def prepare(self) -> None:
+        """Load the detector; a failure is remembered and silences it."""
+        self._failure = ""
+        try:
+            self.detector.prepare()
+        except Exception as error:  # a stranger's model may raise anything
+            self._failure = self._named(error)
+
+    def examine(self, view: ImageView) -> Mapping[str, Any]:
+        """The three columns for one image."""
+        score = Score(None, self._failure) if self._failure else self._score(view)
+        return {"detector": self.identity, "logit": score.logit, "abstained": score.reason or None}
+
+    def _score(self, view: ImageView) -> Score:
+        try:
+            score: Any = self.detector.score(view)
+        except MemoryError:
+            raise
+        except Exception as error:  # a stranger's model may raise anything
+            return Score(None, self._named(error))
+        if not isinstance(score, Score):
+            return Score(
+                None, f"detector {self.detector.name}: expected a Score, found {type(score).__name__}"
+            )
+        if score.logit is None:
+            return Score(None, score.reason or f"detector {self.detector.name} abstained without a reason")
+        if not -1e30 < score.logit < 1e30:
+            return Score(None, f"detector {self.detector.name} answered with a number that is not finite")
+        return Score(float(score.logit))
+
+    def _named(self, error: Exception) -> str:
+        if isinstance(error, PluginError):
+            return error.message
+        return f"detector {self.detector.name}: {type(error).__name__}: {error}"[:300]
