@@ -95,7 +95,9 @@ def find(word: str) -> Explanation:
             f"explain: {word!r} is said by {len(parts)} codes",
             hint="one of: " + ", ".join(f"{entry.code} ({entry.name})" for entry in parts),
         )
-    near = difflib.get_close_matches(key, table, n=3) + difflib.get_close_matches(name, named, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(key, table, n=3) + difflib.get_close_matches(
+        name, named, n=3, cutoff=0.5
+    )
     meant = dict.fromkeys(n if n in table else named[n].code for n in near)
     raise UsageError(
         f"explain: there is no code or name {word!r}",

@@ -23,7 +23,7 @@ __all__ = ["TIERS", "bars", "generations", "intervals", "plot", "stack", "style_
 
 TIERS = ("proven", "attested", "declared", "recovered", "inferred", "unknown")
 GROUPS = {"human": "#3a86c8", "AI": "#d9652b", "unknown": "#8c8c8c"}
-"""Colours of the style map: middle tones that stand out on white and on black; shape tells them apart as well."""
+"""Colours of the style map: middle tones that stand out on white and on black; shapes differ as well."""
 MARKERS = {"human": "o", "AI": "^", "unknown": "s"}
 WIDTH = 6.4
 P = ParamSpec("P")
@@ -112,12 +112,21 @@ def generations(counts: Mapping[str, int], maximum: int | None = None) -> Figure
     highest = max([1, *values])
     for x, (name, n) in enumerate(zip(names, values, strict=True)):
         above = maximum is not None and name.isdigit() and int(name) > maximum
-        colour = PALETTE["fail"] if above else PALETTE["accent"] if name.isdigit() else PALETTE["tier-unknown"]
+        colour = (
+            PALETTE["fail"] if above else PALETTE["accent"] if name.isdigit() else PALETTE["tier-unknown"]
+        )
         axes.bar(
-            x, n, width=0.66, color="none" if above else colour, edgecolor=colour, hatch="///" if above else None
+            x,
+            n,
+            width=0.66,
+            color="none" if above else colour,
+            edgecolor=colour,
+            hatch="///" if above else None,
         )
         axes.text(x, n + highest * 0.03, count(n), ha="center", va="bottom", fontsize=12)
-    within = [i for i, name in enumerate(names) if name.isdigit() and maximum is not None and int(name) <= maximum]
+    within = [
+        i for i, name in enumerate(names) if name.isdigit() and maximum is not None and int(name) <= maximum
+    ]
     if maximum is not None and within and any(name.isdigit() and int(name) > maximum for name in names):
         edge = within[-1] + 0.5
         axes.axvline(edge, color=PALETTE["ink"], linewidth=1.2, linestyle=(0, (4, 3)))
@@ -158,7 +167,9 @@ def style_map(points: NDArray[np.float32], groups: Sequence[str]) -> Figure:
     axes.set_yticks([])
     axes.set_xlabel("first principal component")
     axes.set_ylabel("second")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 1.12), ncols=3, frameon=False, fontsize=11, handletextpad=0.2)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(0, 1.12), ncols=3, frameon=False, fontsize=11, handletextpad=0.2
+    )
     figure.set_dpi(144)
     return figure
 
@@ -167,7 +178,9 @@ def whole_numbers(measure: Measure) -> bool:
     """Whether a measure counts things (generations, verdicts) rather than being a share."""
     known = [x for x in (measure.value, measure.lower, measure.upper, measure.bound) if x is not None]
     counts = all(math.isfinite(x) and x == int(x) for x in known)
-    return counts and (measure.name.startswith(("generation", "review", "human_check")) or max(known, default=0) > 1)
+    return counts and (
+        measure.name.startswith(("generation", "review", "human_check")) or max(known, default=0) > 1
+    )
 
 
 @_styled
@@ -197,8 +210,8 @@ def plot(obj: Decision | Estimate | RatioEstimate | pa.Table) -> Figure:
     """A matplotlib figure of a decision, an estimate or a table of origins.
 
     Args:
-        obj: `Decision`: every share with its interval and floor. `Estimate`, `RatioEstimate`: the number with its
-            interval. Table of origins (`genepool.origin.settle`): how the origins are known.
+        obj: `Decision`: every share with its interval and floor. `Estimate`, `RatioEstimate`: the number
+            with its interval. Table of origins (`genepool.origin.settle`): how the origins are known.
 
     Returns:
         A `matplotlib.figure.Figure` made without pyplot: ``figure.savefig("x.pdf")``, or shown by a notebook.
@@ -212,12 +225,15 @@ def plot(obj: Decision | Estimate | RatioEstimate | pa.Table) -> Figure:
         title = "human share"
         return intervals([Measure("ratio", title, obj.point, obj.lower, obj.upper, obj.n, obj.method)])
     if isinstance(obj, Estimate):
-        return intervals([Measure("estimate", "estimate", obj.value, obj.lower, obj.upper, obj.n, obj.method)])
+        return intervals(
+            [Measure("estimate", "estimate", obj.value, obj.lower, obj.upper, obj.n, obj.method)]
+        )
     names: Any = getattr(obj, "column_names", ())
     if "tier" in names:
         return bars(tier_counts(obj), {tier: PALETTE[f"tier-{tier}"] for tier in TIERS})
     raise UsageError(
-        f"plot: expected a Decision, an Estimate, a RatioEstimate or a table of origins, found {type(obj).__name__}"
+        "plot: expected a Decision, an Estimate, a RatioEstimate or a table of origins, "
+        f"found {type(obj).__name__}"
     )
 
 
@@ -226,4 +242,6 @@ def tier_counts(origins: pa.Table) -> dict[str, int]:
     import pyarrow.compute as pc
 
     found = {row["values"]: row["counts"] for row in pc.value_counts(origins["tier"]).to_pylist()}
-    return {tier: int(found.pop(tier, 0)) for tier in TIERS} | {str(k): int(v) for k, v in sorted(found.items())}
+    return {tier: int(found.pop(tier, 0)) for tier in TIERS} | {
+        str(k): int(v) for k, v in sorted(found.items())
+    }

@@ -1,4 +1,4 @@
-"""From a matplotlib figure to inline SVG: the page's colours and fonts, unique ids, equal bytes for equal input."""
+"""From a matplotlib figure to inline SVG: the page's colours and fonts, unique ids, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from markupsafe import Markup
+    from matplotlib.figure import Figure
 
 __all__ = ["PALETTE", "inline"]
 
-# Each colour is one that the style sheet also names: the page replaces it by the variable, so that a chart follows
-# light and dark. No two may be equal.
+# Each colour is one that the style sheet also names: the page replaces it by the variable, so that a chart
+# follows light and dark. No two may be equal.
 PALETTE = {
     "ink": "#1d1c1a",
     "muted": "#66635d",
@@ -38,13 +38,14 @@ _EMPTY = re.compile(r"<defs>\s*</defs>\s*")
 _SPACE = re.compile(r">\s+<")
 
 
-def inline(figure: Figure, name: str, alt: str) -> Markup:
+def inline(figure: Figure, name: str, alt: str, *, stretch: bool = False) -> Markup:
     """The figure as an ``<svg>`` element that belongs into an HTML page.
 
     Args:
         figure: Drawn with colours of `PALETTE` (or fixed ones, which stay as they are in light and dark).
         name: Prefix of its ids, unique in the page.
         alt: What the chart shows, for people who do not see it.
+        stretch: Fill the width whatever the height (only for charts without words).
     """
     import matplotlib as mpl
     from markupsafe import Markup, escape
@@ -69,9 +70,9 @@ def inline(figure: Figure, name: str, alt: str) -> Markup:
     view = re.search(r'viewBox="([^"]+)"', text)
     box = view.group(1) if view else "0 0 100 100"
     body = text[text.index(">") + 1 :]
-    width = float(box.split()[2])
-    # Every part of the string is matplotlib's own output, which escapes its text; only ``alt`` is ours to escape.
+    fit = 'preserveAspectRatio="none"' if stretch else f'style="max-width:{float(box.split()[2]):.0f}px"'
+    # All of it is matplotlib's own output, which escapes its text; only ``alt`` is ours to escape.
     return Markup(  # noqa: S704
-        f'<svg class="chart" viewBox="{box}" style="max-width:{width:.0f}px" role="img" '
+        f'<svg class="chart" viewBox="{box}" {fit} role="img" '
         f'aria-label="{escape(alt)}" xmlns:xlink="http://www.w3.org/1999/xlink">{body.strip()}'
     )

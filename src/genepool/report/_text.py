@@ -6,22 +6,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["count", "flatten", "interval", "number", "plural", "printable", "share", "size"]
+__all__ = ["count", "flatten", "interval", "number", "plural", "printable", "sentence", "share"]
 
 DASH = "–"
 DIGITS = 6
 
 
 def printable(text: object, limit: int = 240) -> str:
-    """A stranger's string, safe to show: one line, no control or direction marks, at most ``limit`` characters.
+    """A stranger's string, safe to show: one line, no control or direction marks, at most ``limit`` long.
 
-    Control characters, surrogates and bidirectional overrides are written as escapes, so that a file name cannot
-    pretend to be another one. Too long a text loses its middle. HTML is escaped elsewhere, by the template.
+    Control characters, surrogates and bidirectional overrides are written as escapes, so that a file name
+    cannot pretend to be another one. Too long a text loses its middle. The template escapes HTML.
     """
     raw = str(text)
     if len(raw) > 4 * limit:  # do not walk through a megabyte of caption
         raw = raw[: 2 * limit] + "…" + raw[-2 * limit :]
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in raw)
+    line = "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in raw
+    )
     if len(line) > limit:
         head = limit * 2 // 3
         line = line[:head] + "…" + line[len(line) - (limit - head - 1) :]
@@ -43,6 +45,8 @@ def share(n: int, total: int) -> str:
     if total <= 0:
         return DASH
     percent = 100 * n / total
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
     if 0 < percent < 0.1:
         return "< 0.1 %"
     if 99.9 < percent < 100:
@@ -79,12 +83,9 @@ def interval(
     return f"{low}, {high}"
 
 
-def size(n: int) -> str:
-    """Bytes for people, in powers of ten."""
-    for factor, unit in ((1_000_000, "MB"), (1_000, "kB")):
-        if n >= factor:
-            return f"{n / factor:.1f} {unit}"
-    return f"{n} bytes"
+def sentence(text: str) -> str:
+    """A message that begins in the middle of a line, made to stand alone: capital first, a full stop last."""
+    return text and text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

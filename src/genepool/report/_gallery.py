@@ -1,0 +1,249 @@
+"""Which images the page shows, and their thumbnails, read through the dataset's own source."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genepool.report._explain import explanations
+from genepool.report._text import count, printable, sentence
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from genepool.records import Case, Decision, Item
+    from genepool.store import Catalogue
+
+__all__ = ["Gallery", "Tile", "failing", "fair", "ruled_out", "thumbnails", "uncertain"]
+
+SIDE = 96
+"""Longest side of a thumbnail, pixels."""
+MAX_PIXELS = 89_478_485
+"""Larger images get no thumbnail; Pillow's own limit, which the scan applies as well."""
+PER_RULE, FAILING, RULED_OUT, DISPUTED, UNCERTAIN = 48, 96, 24, 24, 24
+
+
+@dataclass(slots=True)
+class Tile:
+    """One image in a gallery; ``src`` is a data URI, empty where no thumbnail could be made."""
+
+    uri: str
+    label: str
+    src: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Some of the images behind one finding.
+
+    ``total`` is how many there are, ``note`` the cap in words.
+    """
+
+    key: str
+    title: str
+    text: str
+    tiles: tuple[Tile, ...]
+    total: int
+
+    @property
+    def note(self) -> str:
+        """How many are shown of how many."""
+        if self.key in ("rare", "common"):
+            return ""
+        if len(self.tiles) >= self.total:
+            return f"all {count(self.total)} shown" if self.total > 1 else "1 image"
+        return f"{count(len(self.tiles))} of {count(self.total)} shown"
+
+
+def fair(sizes: Sequence[int], total: int, each: int) -> list[int]:
+    """Places for several groups: as many as each needs, at most ``each``, the scarce rest shared equally."""
+    wants = [min(size, each) for size in sizes]
+    given = [0] * len(sizes)
+    left = total
+    while left > 0 and any(g < w for g, w in zip(given, wants, strict=True)):
+        for i, want in enumerate(wants):
+            if given[i] < want and left > 0:
+                given[i] += 1
+                left -= 1
+    return given
+
+
+def _gallery(key: str, title: str, text: str, cases: Sequence[Case], places: int) -> Gallery:
+    return Gallery(
+        key,
+        title,
+        text,
+        tuple(Tile(c.uri, printable(c.message or c.reason, 160)) for c in cases[:places]),
+        len(cases),
+    )
+
+
+def _named(code: str) -> str:
+    entry = explanations().get(code)
+    return f"{code} {entry.name.replace('-', ' ')}" if entry else printable(code, 12)
+
+
+def failing(decision: Decision) -> list[Gallery]:
+    """One gallery for each rule that did not hold and names images."""
+    found = [f for f in decision.failures if f.cases]
+    places = fair([len(f.cases) for f in found], FAILING, PER_RULE)
+    return [
+        _gallery(f.code, _named(f.code), sentence(printable(f.message, 300)), f.cases, n)
+        for f, n in zip(found, places, strict=True)
+        if n
+    ]
+
+
+def ruled_out(decision: Decision) -> list[Gallery]:
+    """Readable images that a rule set aside, by rule; files that could not be read are in a table instead."""
+    groups: dict[str, list[Case]] = {}
+    for case in decision.set_aside:
+        if case.code:
+            groups.setdefault(case.code, []).append(case)
+    places = fair([len(cases) for cases in groups.values()], RULED_OUT, PER_RULE)
+    return [
+        _gallery(f"aside-{code}", _named(code), "Not part of the decision.", cases, n)
+        for (code, cases), n in zip(sorted(groups.items()), places, strict=True)
+        if n
+    ]
+
+
+def uncertain(origins: Any) -> list[Gallery]:
+    """Images whose evidence contradicts itself, and those whose origin is least sure.
+
+    Args:
+        origins: Table of `genepool.origin.settle`, or None.
+    """
+    if origins is None or not {"uri", "status", "p_human"} <= set(origins.column_names):
+        return []
+    import pyarrow.compute as pc
+
+    galleries = []
+    disputed = origins.filter(pc.equal(origins["status"], "disputed"))
+    if disputed.num_rows:
+        galleries.append(
+            _from_table("disputed", "Disputed", "Hard evidence contradicts itself.", disputed, DISPUTED)
+        )
+    unsure = origins.filter(pc.equal(origins["status"], "unknown"))
+    if unsure.num_rows:
+        gap = pc.round(pc.abs(pc.subtract(unsure["p_human"], 0.5)), ndigits=6)
+        # Ties (images without any evidence) keep the order of the catalogue.
+        order = pc.sort_indices(pc.cast(gap, "float64")).to_pylist()[:UNCERTAIN]
+        text = "Nothing trusted speaks for or against a person; nearest to even odds first."
+        tiles = _from_table("uncertain", "Least sure", text, unsure.take(order), UNCERTAIN).tiles
+        galleries.append(Gallery("uncertain", "Least sure", text, tiles, unsure.num_rows))
+    return galleries
+
+
+def _from_table(key: str, title: str, text: str, rows: Any, places: int) -> Gallery:
+    tiles = [
+        Tile(row["uri"], printable(_first_reason(row) or f"p(human) = {row['p_human']:.2f}", 160))
+        for row in rows.slice(0, places).to_pylist()
+    ]
+    return Gallery(key, title, text, tuple(tiles), rows.num_rows)
+
+
+def _first_reason(row: dict[str, Any]) -> str:
+    import orjson
+
+    try:
+        reasons = orjson.loads(row.get("reasons") or "[]")
+    except orjson.JSONDecodeError:
+        return ""
+    return str(reasons[0]) if isinstance(reasons, list) and reasons else ""
+
+
+# -------------------------------------------------------------------------------------- thumbnails
+
+
+def thumbnails(catalogue: Catalogue | None, uris: Iterable[str], *, limit: int, room: int) -> dict[str, str]:
+    """Small WebP copies as data URIs, at most ``limit`` of them and ``room`` bytes together.
+
+    The dataset is listed until the images are found, and only these are read. What cannot be read or
+    decoded has no entry: a report never fails because of a picture.
+    """
+    wanted = list(dict.fromkeys(uris))[:limit]
+    if catalogue is None or not wanted or room <= 0:
+        return {}
+    dataset = catalogue.dataset
+    missing = set(wanted)
+    items: list[Item] = []
+    for item in dataset.items([]):
+        if item.uri in missing:
+            missing.discard(item.uri)
+            items.append(item)
+            if not missing:
+                break
+    made: dict[str, str] = {}
+    for group in _neighbours(items):
+        for sample in dataset.source.read(group):
+            if sample.data is not None and (picture := _shrink(sample.data)):
+                made[sample.item.uri] = picture
+    shown: dict[str, str] = {}
+    for uri in wanted:
+        picture = made.get(uri, "")
+        room -= len(picture)
+        if picture and room > 0:
+            shown[uri] = picture
+    return shown
+
+
+def _neighbours(items: Sequence[Item]) -> Iterable[list[Item]]:
+    """Items of one container together: a source reads one container at a time."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.path, []).append(item)
+    return groups.values()
+
+
+def _shrink(data: bytes) -> str:
+    """A data URI of at most 96 × 96 pixels, upright, on white; empty where the image does not decode."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    return ""
+                image.draft("RGB", (2 * SIDE, 2 * SIDE))
+                small = _rgb(ImageOps.exif_transpose(image))
+        small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        out = io.BytesIO()
+        small.save(out, "WEBP", quality=62, method=4)
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        TypeError,
+        ArithmeticError,
+        LookupError,
+        MemoryError,
+        NotImplementedError,
+        EOFError,
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ):  # what Pillow's decoders and EXIF reader are known to raise on damaged files
+        return ""
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _rgb(image: Image) -> Image:
+    from PIL import Image as PillowImage
+
+    if image.mode.startswith(("I", "F")):
+        low, high = image.getextrema()
+        scale = 255.0 / max(float(high) - float(low), 1e-9)  # type: ignore[arg-type]
+        return image.convert("F").point(lambda v: v * scale - float(low) * scale).convert("RGB")  # type: ignore[arg-type]
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = PillowImage.new("RGBA", layer.size, "white")
+        ground.alpha_composite(layer)
+        return ground.convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,156 @@
+"""The page put together and written: one file, offline, no script, at most two megabytes."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genepool.errors import WorkspaceError
+from genepool.report import _charts, _gallery, _sections, _style
+from genepool.report._text import count, printable
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from genepool.records import Decision
+    from genepool.store import Catalogue
+
+__all__ = ["write"]
+
+LIMIT = 2_000_000
+THUMBNAILS = 200
+# Bytes that thumbnails may take; the smaller ones are tried when the words of a page are unusually long.
+ROOM = (1_100_000, 400_000, 0)
+RAW = 30_000
+
+
+def write(decision: Decision, catalogue: Catalogue | None, origins: Any, path: str | Path) -> int:
+    """Write the report of a decision as one HTML page that needs nothing else.
+
+    Equal arguments give equal bytes. The page is at most 2 MB whatever the size of the dataset: every list is
+    capped, and says so.
+
+    Args:
+        decision: What the gate decided; every part of ``extra`` may be missing.
+        catalogue: The scanned set, for thumbnails and the style map; None: without pictures.
+        origins: Table of `genepool.origin.settle`, or None.
+        path: Where to write; replaced atomically.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        WorkspaceError: The file cannot be written.
+    """
+    context = _context(decision, catalogue, origins)
+    galleries = [g for key in ("failing", "ruled_out", "uncertain", "extremes") for g in context[key]]
+    tiles = [tile for gallery in galleries for tile in gallery.tiles][:THUMBNAILS]
+    pictures = _gallery.thumbnails(catalogue, (t.uri for t in tiles), limit=THUMBNAILS, room=ROOM[0])
+    page = b""
+    for room in ROOM:
+        _place(tiles, pictures, room)
+        page = _environment().get_template("page.html").render(context).encode("utf-8", "backslashreplace")
+        if len(page) <= LIMIT:
+            break
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(page)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise WorkspaceError(
+            f"report: {target} cannot be written: {error.strerror or error}",
+            hint="genepool report PATH -o FILE writes it elsewhere",
+        ) from None
+    return len(page)
+
+
+def _place(tiles: list[_gallery.Tile], pictures: dict[str, str], room: int) -> None:
+    for tile in tiles:
+        picture = pictures.get(tile.uri, "")
+        room -= len(picture)
+        tile.src = picture if room >= 0 else ""
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("genepool.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["shown"] = printable
+    assert environment.loader is not None  # noqa: S101  # given above
+    css = environment.loader.get_source(environment, "page.css")[0]
+    environment.globals["css"] = Markup(css)  # noqa: S704  # our own file
+    return environment
+
+
+def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> dict[str, Any]:
+    view = _style.look(catalogue, origins)
+    failing = _gallery.failing(decision)
+    tolerated = decision.extra.get("tolerated")
+    detector = decision.extra.get("detector")
+    return {
+        "banner": _sections.banner(decision),
+        "lines": _sections.lines(decision),
+        "steps": _sections.steps(decision),
+        "tiers": _charts.tiers(decision, origins),
+        "classes": _charts.classes(decision, origins),
+        "c2pa": _sections.tallies(decision, "c2pa"),
+        "detector": detector if isinstance(detector, dict) else {},
+        "generations": _charts.generation_chart(decision),
+        "slices": _sections.slices(decision),
+        "style": _charts.style_chart(view),
+        "index": next((x for x in _sections.lines(decision) if x.name == "diversity"), None),
+        "extremes": _extremes(view),
+        "rights": _sections.tallies(decision, "rights"),
+        "duplicates": _sections.tallies(decision, "duplicates"),
+        "tolerated": tolerated if isinstance(tolerated, list) else [],
+        "failing": failing,
+        "with_gallery": {gallery.key for gallery in failing},
+        "ruled_out": _gallery.ruled_out(decision),
+        "uncertain": _gallery.uncertain(origins),
+        "aside": _sections.aside(decision),
+        "about": _sections.about(decision),
+        "raw": _raw(decision),
+    }
+
+
+def _extremes(view: _style.StyleView | None) -> list[_gallery.Gallery]:
+    if view is None:
+        return []
+    among = f"among {count(view.compared)} images compared"
+    return [
+        _gallery.Gallery(key, title, text, tuple(_gallery.Tile(uri, "") for uri in uris), len(uris))
+        for key, title, text, uris in (
+            ("rare", "Rarest styles", f"Farthest from their neighbours, {among}.", view.rare),
+            (
+                "common",
+                "Commonest styles",
+                f"Closest to their neighbours, no two alike, {among}.",
+                view.common,
+            ),
+        )
+        if uris
+    ]
+
+
+def _raw(decision: Decision) -> str:
+    """The decision as the JSON that ``--format json`` prints, where it is not too long."""
+    import orjson
+
+    text = orjson.dumps(decision.to_json(), option=orjson.OPT_INDENT_2, default=str).decode(
+        "utf-8", "replace"
+    )
+    return text if len(text) <= RAW else ""
