@@ -39,9 +39,9 @@ _README = """This folder was made by `genepool demo`. Delete it as you like.
 
 human/         pieces of real pictures that scikit-image and scikit-learn ship; genepool.jsonl says what
                was cut from which picture and how, licences.toml who made them and under which licence
-generation-1/  drawn by a small generator that was trained on human/: signed-* carry a C2PA signature by an
-               authority made for this gallery (demo-authority.pem), tagged-* a parameters text as image
-               generators write it
+generation-1/  drawn by a small generator that was trained on human/photographs: signed-* carry a C2PA
+               signature by an authority made for this gallery (demo-authority.pem), tagged-* a parameters
+               text as image generators write it
 generation-3/  drawn by a third generator, trained only on pictures of a second, which was trained only on
                pictures of the first; these files carry no mark, the log knows them
 found/         pictures of the first generator that nobody registered: their parameters say AI, but not
@@ -189,8 +189,9 @@ def _train(
     """Three generators in a row; the pictures of the first and of the third."""
     from PIL import ImageOps
 
-    human = np.stack([np.asarray(ImageOps.fit(p.image.convert("RGB"), (SIDE, SIDE))) for p in pieces])
-    tell(f"training a generator on these {len(human)}, and drawing {_DRAWN} pictures with it")
+    photographs = [p.image.convert("RGB") for p in pieces if p.photo.origin == "captured"]
+    human = np.stack([np.asarray(ImageOps.fit(image, (SIDE, SIDE))) for image in photographs])
+    tell(f"training a generator on {len(human)} of these, and drawing {_DRAWN} pictures with it")
     first = PictureGenerator().fit(human, seed).draw(_DRAWN, seed + 1)
     tell("training a second one on nothing but these, and drawing as many")
     second = PictureGenerator().fit(first, seed).draw(_DRAWN, seed + 2)
