@@ -1,0 +1,26 @@
+"""Marks in the file: what an image's bytes and its sidecar entry say about its maker and its owner's wishes.
+
+Readers for C2PA manifests, XMP and IPTC digital source types, EXIF, generator parameters (AUTOMATIC1111,
+ComfyUI, InvokeAI, NovelAI, Fooocus), rights and opt-out signals, archive dates before 2021 and sidecar
+claims. They walk the container's structure, never search bytes for words, and never touch the network. Each
+mark becomes one `genepool.records.Evidence` with a log-likelihood ratio and a cap from one table
+(`_weights.py`); `genepool.origin` settles them into an origin. Absence of every mark is no evidence.
+"""
+
+from genepool.evidence._digitalsource import SourceType, digital_source_types, source_type
+from genepool.evidence._manifest import GENERATION_LABEL
+from genepool.evidence._probe import EvidenceProbe
+from genepool.evidence._read import Findings, read_evidence
+from genepool.evidence._rights import Right, opts_out
+
+__all__ = [
+    "GENERATION_LABEL",
+    "EvidenceProbe",
+    "Findings",
+    "Right",
+    "SourceType",
+    "digital_source_types",
+    "opts_out",
+    "read_evidence",
+    "source_type",
+]
