@@ -1,0 +1,38 @@
+"""How many styles a set holds, measured so that neither collapse nor noise can look like diversity.
+
+`StyleDiversityIndex` is the face; `style_diversity` the function over vectors and `StyleState` its mergeable
+state; `Panel` the frozen reference; `vendi_score` the plain Vendi score with an interval; `near_duplicates`
+finds copies; `commonness` and `style_map` say which images and styles are common, rare or missing.
+"""
+
+from __future__ import annotations
+
+from genepool.diversity._duplicates import cluster_weights, near_duplicates, redundant_share
+from genepool.diversity._index import StyleDiversityIndex, duplicate_labels, verified_human
+from genepool.diversity._panel import Panel
+from genepool.diversity._state import SpreadState, StyleState
+from genepool.diversity._style import StyleEstimate, find_anchors, index_of, style_diversity
+from genepool.diversity._styles import StyleMap, commonness, style_map
+from genepool.diversity._vendi import VendiEstimate, VendiState, vendi_score
+
+__all__ = [
+    "Panel",
+    "SpreadState",
+    "StyleDiversityIndex",
+    "StyleEstimate",
+    "StyleMap",
+    "StyleState",
+    "VendiEstimate",
+    "VendiState",
+    "cluster_weights",
+    "commonness",
+    "duplicate_labels",
+    "find_anchors",
+    "index_of",
+    "near_duplicates",
+    "redundant_share",
+    "style_diversity",
+    "style_map",
+    "vendi_score",
+    "verified_human",
+]
