@@ -1,0 +1,199 @@
+"""The unit of work: read, decode, digest, probe, write one part."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genepool.engine import beat
+from genepool.errors import GenepoolError, PluginError
+from genepool.records import Case, Item, Probe, Sample, Unit, UnitResult
+from genepool.scan._decode import Refusal, wrong_extension
+from genepool.scan._digests import perceptual_hash, pixel_digest
+from genepool.scan._plan import Plan
+from genepool.scan._view import View
+from genepool.store import PartWriter, part_key
+
+_HALF_MAX = 65504.0
+
+
+def place_of(item: Item) -> str:
+    """The absolute location: ``path``, ``path::offset`` or ``path#row``."""
+    if item.offset >= 0:
+        return f"{item.path}::{item.offset}"
+    if item.row >= 0:
+        return f"{item.path}#{item.row}"
+    return item.path
+
+
+class ScanJob:
+    """Examines every item of a unit and writes the rows as one part; picklable.
+
+    Args:
+        folder: Where parts go.
+        plan: What to do with each image.
+    """
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder = folder
+        self.plan = plan
+
+    def prepare(self) -> None:
+        """Load the probes' heavy state.
+
+        Raises:
+            PluginError: A probe could not.
+        """
+        for probe in self.plan.probes:
+            try:
+                probe.prepare()
+            except GenepoolError:
+                raise
+            except Exception as error:  # a stranger's probe may raise anything
+                raise PluginError(
+                    f"probe {probe.name!r} cannot start: {type(error).__name__}: {error}"
+                ) from error
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        """Process one unit; when this returns its rows are on the disk.
+
+        Raises:
+            WorkspaceError: They cannot be written.
+        """
+        start = time.perf_counter()
+        writer = self._writer()
+        aside = 0
+        for item, sample in self._samples(unit):
+            row = examine(sample, self.plan)
+            aside += row.get("reason") is not None
+            writer.add({**self._identity(item), **row})
+        writer.finish(unit.id)
+        return UnitResult(unit.id, len(unit.items), aside, time.perf_counter() - start)
+
+    def quarantine(self, unit: Unit, reason: str) -> UnitResult:
+        """Set aside the one item of a unit that killed or stalled its worker."""
+        writer = self._writer()
+        for item in unit.items:
+            writer.add(
+                {**self._identity(item), "reason": "quarantined", "message": f"set aside unread: {reason}"}
+            )
+        writer.finish(unit.id)
+        return UnitResult(unit.id, len(unit.items), len(unit.items))
+
+    def _writer(self) -> PartWriter:
+        return PartWriter(self.folder, self.plan.digest, self.plan.columns, self.plan.vectors)
+
+    def _identity(self, item: Item) -> dict[str, Any]:
+        place = place_of(item)
+        shown = place.encode("utf-8", "backslashreplace").decode()
+        return {"key": part_key(place, item.stamp, self.plan.digest), "place": shown, "stamp": item.stamp}
+
+    def _samples(self, unit: Unit) -> Iterator[tuple[Item, Sample]]:
+        """Exactly one sample per item, in order, whatever the source does."""
+        at = 0
+        try:
+            reader = unit.source.read(unit.items)
+            for at, item in enumerate(unit.items):
+                beat(at)
+                sample = next(reader, None)
+                if sample is None or sample.item.uri != item.uri:
+                    yield from _unread(unit.items[at:], "the source did not answer for it")
+                    return
+                yield item, sample
+        except (GenepoolError, OSError, ValueError, TypeError, LookupError, EOFError) as error:
+            # Promised not to happen; if it does, what is left is set aside rather than lost.
+            yield from _unread(unit.items[at:], f"the source failed: {type(error).__name__}: {error}")
+
+
+def _unread(items: tuple[Item, ...], why: str) -> Iterator[tuple[Item, Sample]]:
+    for item in items:
+        yield (
+            item,
+            Sample(item, None, case=Case(item.uri, "unreadable", f"expected the image's bytes; {why}")),
+        )
+
+
+def examine(sample: Sample, plan: Plan) -> dict[str, Any]:
+    """One image's row, without its identity: core columns, then the probes'.
+
+    A refused image has ``reason`` and ``message``; everything known up to then is kept.
+    """
+    import orjson
+
+    row: dict[str, Any] = {"caption": _text(sample.caption)}
+    if sample.declared is not None:
+        row["declared"] = orjson.dumps(dict(sample.declared), default=str).decode()
+    data = sample.data
+    if data is None:
+        case = sample.case or Case(sample.item.uri, "unreadable", "expected the image's bytes, found none")
+        return {**row, "reason": case.reason, "message": _text(case.message)}
+    row["size"] = len(data)
+    row["sha256"] = hashlib.sha256(data).digest()
+    notes = [f"{sample.case.reason}: {sample.case.message}"] if sample.case else []
+    try:
+        if len(data) > plan.max_bytes:
+            raise Refusal("too-large", f"expected at most {plan.max_bytes:,} bytes, found {len(data):,}")
+        view = View(sample, max_pixels=plan.max_pixels)
+        _core(row, view, notes)
+    except Refusal as refusal:
+        row["reason"], row["message"] = refusal.reason, _text(refusal.message)
+    else:
+        for probe in plan.probes:
+            row.update(_ask(probe, view, notes))
+    row["note"] = _text("; ".join(notes)) if notes else None
+    return row
+
+
+def _core(row: dict[str, Any], view: View, notes: list[str]) -> None:
+    header = view.header
+    row["format"], row["mode"] = header.format, header.mode
+    notes.extend(view.notes)
+    if wrong_extension(view.sample.item.uri, header.format):
+        notes.append("wrong-extension")
+    row["width"], row["height"] = header.width, header.height
+    decoded = view.decoded
+    notes.extend(decoded.notes)
+    row["height"], row["width"] = decoded.rgb.shape[:2]
+    row["decoder"] = decoded.decoder
+    row["pixel"] = pixel_digest(decoded.rgb if decoded.rgba is None else decoded.rgba)
+    row["phash"] = perceptual_hash(view.luma())
+
+
+def _ask(probe: Probe, view: View, notes: list[str]) -> dict[str, Any]:
+    """A probe's columns; all null, with a note, when it fails on this image."""
+    try:
+        answer = probe.examine(view)
+        return {**_columns(probe, answer), **_vectors(probe, answer)}
+    except MemoryError:
+        raise
+    except Exception as error:  # a stranger's probe may raise anything; the scan goes on
+        text = (str(error) or "no message").splitlines()[0]
+        notes.append(f"probe {probe.name} failed: {type(error).__name__}: {text}")
+        return {}
+
+
+def _columns(probe: Probe, answer: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: answer[name] for name in probe.columns}
+    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _vectors(probe: Probe, answer: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, dim in probe.vectors.items():
+        if answer.get(name) is None:
+            continue
+        vector = np.asarray(answer[name], dtype=np.float32)
+        if vector.shape != (dim,) or not np.all(np.abs(vector) <= _HALF_MAX):
+            raise ValueError(f"vector {name}: expected {dim} finite numbers, found shape {vector.shape}")
+        found[name] = vector
+    return found
+
+
+def _text(value: str | None) -> str | None:
+    # Surrogates come from undecodable bytes in names and metadata; a column of text cannot hold them.
+    return None if value is None else value.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,46 @@
+"""The catalogue of a dataset on disk: workspace, parts, listings, origins, verdicts.
+
+A workspace is one folder. Rows live in immutable Parquet parts that all datasets of the workspace share; a
+listing per dataset says which rows are live, in the order of their uris; verdicts are appended to SQLite and
+never written into the columns. Every file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+from genepool.store._catalogue import Catalogue, ScanStats
+from genepool.store._files import sweep
+from genepool.store._index import PartIndex
+from genepool.store._listing import (
+    Listing,
+    ListingWriter,
+    dataset_folder,
+    put_in_force,
+    read_listing,
+    trusted_parts,
+)
+from genepool.store._merkle import merkle_root
+from genepool.store._parts import CORE_COLUMNS, PartWriter, check_part, part_key, part_names
+from genepool.store._verdicts import Verdicts
+from genepool.store._workspace import Workspace, workspace_for
+
+__all__ = [
+    "CORE_COLUMNS",
+    "Catalogue",
+    "Listing",
+    "ListingWriter",
+    "PartIndex",
+    "PartWriter",
+    "ScanStats",
+    "Verdicts",
+    "Workspace",
+    "check_part",
+    "dataset_folder",
+    "merkle_root",
+    "part_key",
+    "part_names",
+    "put_in_force",
+    "read_listing",
+    "sweep",
+    "trusted_parts",
+    "workspace_for",
+]

@@ -1,0 +1,352 @@
+"""The live rows of one dataset, read in batches in the order of their uris."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genepool.errors import UsageError
+from genepool.records import Case
+from genepool.store._files import write_atomic
+from genepool.store._listing import Listing, dataset_folder, listing_batches
+from genepool.store._merkle import merkle_root
+from genepool.store._parts import CORE_COLUMNS, arrow_type, read_part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from genepool.dataset import Dataset
+    from genepool.store._workspace import Workspace
+
+_CACHE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStats:
+    """What the scan that made a catalogue did.
+
+    Attributes:
+        n_new: Images read by this scan.
+        n_reused: Images known from an earlier scan.
+        n_aside: Images set aside, by listing or scan, old and new.
+        seconds: Wall time of this scan.
+        images_per_second: ``n_new`` over the time from the first unit to the last.
+        workers: Processes that worked (0: nothing was pending).
+        failures: Probe name → images on which it failed (their columns are null).
+        damaged: Parts that were found damaged, removed and read anew.
+    """
+
+    n_new: int = 0
+    n_reused: int = 0
+    n_aside: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    workers: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+
+class Catalogue:
+    """Rows of the readable images of one dataset; made by `genepool.scan.scan`.
+
+    Attributes:
+        dataset: The dataset, or the selection of it.
+        workspace: Where the rows lie.
+        plan: Plan digest under which the images were examined.
+        n: Readable images.
+        stats: What the scan did.
+        columns: Name → Arrow type name of every column, ``uri`` first.
+        dims: Vector name → dimension.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        workspace: Workspace,
+        listing: Listing,
+        stats: ScanStats | None = None,
+        *,
+        chosen: frozenset[str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.workspace = workspace
+        self.stats = stats or ScanStats()
+        self.plan = listing.plan
+        self.dims: Mapping[str, int] = dict(listing.vectors)
+        core = {name: kind for name, kind in CORE_COLUMNS.items() if name != "key"}
+        self.columns: Mapping[str, str] = {"uri": "string", **core, **listing.columns}
+        self._listing = listing
+        self._chosen = chosen
+        self._cache: OrderedDict[tuple[Any, ...], pa.Table] = OrderedDict()
+        self._folder = folder or dataset_folder(workspace, dataset)
+        self.n = listing.n_readable if chosen is None else sum(len(b[0]) for b in self._live(65536))
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __repr__(self) -> str:
+        return f"Catalogue({self.dataset.uri!r}, n={self.n})"
+
+    # ------------------------------------------------------------------------------------ rows
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Readable rows, ordered by uri, as one table in memory.
+
+        Args:
+            columns: Which (default: all but the vectors).
+
+        Raises:
+            UsageError: A column does not exist.
+            WorkspaceError: A part is damaged (it is removed; the next scan reads its images again).
+        """
+        import pyarrow as pa
+
+        return pa.Table.from_batches(list(self.batches(columns)), schema=self._schema(columns))
+
+    def batches(self, columns: Sequence[str] | None = None, size: int = 65536) -> Iterator[pa.RecordBatch]:
+        """The same rows, at most ``size`` at a time; memory does not grow with the dataset."""
+        import pyarrow as pa
+
+        schema = self._schema(columns)
+        stored = [name for name in schema.names if name != "uri"]
+        for uris, part, row in self._live(size):
+            gathered = self._gather(part, row, tuple(stored)) if stored else None
+            arrays = [uris if name == "uri" else _flat(gathered, name) for name in schema.names]
+            yield pa.record_batch(arrays, schema=schema)
+
+    def vectors(self, name: str, size: int = 8192) -> Iterator[NDArray[np.float32]]:
+        """One vector per readable row, in the order of `table`, ``(k, d)`` float32 at a time.
+
+        Rows whose probe gave no vector are NaN.
+
+        Raises:
+            UsageError: There is no such vector.
+        """
+        if name not in self.dims:
+            raise UsageError(
+                f"vector {name!r}: expected one of {', '.join(self.dims) or 'none'}",
+                hint="genepool plugins list",
+            )
+        dim = self.dims[name]
+        for _, part, row in self._live(size):
+            column = _flat(self._gather(part, row, (name,), vectors=True), name)
+            out = np.full((len(column), dim), np.nan, np.float32)
+            valid = column.is_valid().to_numpy(zero_copy_only=False)
+            packed = column.drop_null()
+            raw = packed.buffers()[1]
+            if raw is not None and len(packed):
+                half = np.frombuffer(raw, "<f2", len(packed) * dim, packed.offset * dim * 2)
+                out[valid] = half.reshape(-1, dim)
+            yield out
+
+    def sql(self, query: str) -> pa.Table:
+        """Ask DuckDB; views ``assets`` (the readable rows) and, once settled, ``origins``.
+
+        Extensions, network and files outside the catalogue are out of reach.
+
+        Raises:
+            UsageError: The query is wrong.
+        """
+        from genepool.store._query import connect, query_assets, quoted
+
+        parts = [self.workspace.parts / f"{name}.parquet" for name, _ in self._listing.parts]
+        wanted = ", ".join(f'p."{c}"' for c in self.columns if c != "uri")
+        readable = [self.workspace.catalogue]
+        with connect(self.workspace.catalogue, readable) as connection:
+            listing = f"read_parquet({quoted(self._folder / self._listing.file)})"
+            chosen = ""
+            if self._chosen is not None:
+                connection.execute("CREATE TABLE chosen AS SELECT unnest(?) AS uri", [sorted(self._chosen)])
+                chosen = "AND uri IN (SELECT uri FROM chosen)"
+            if parts:
+                files = ", ".join(map(quoted, parts))
+                connection.execute(
+                    "CREATE TABLE names AS SELECT unnest(?) AS filename, unnest(?) AS part",
+                    [[str(p) for p in parts], list(range(len(parts)))],
+                )
+                connection.execute(
+                    f"CREATE VIEW assets AS SELECT l.uri, {wanted} FROM "  # noqa: S608
+                    f"(SELECT * FROM {listing} WHERE readable {chosen}) l "
+                    "JOIN names USING (part) JOIN "
+                    f"read_parquet([{files}], filename = true, file_row_number = true) p "
+                    'ON p.filename = names.filename AND p.file_row_number = l."row"'
+                )
+            else:
+                empty = self._schema(None).empty_table()
+                connection.register("assets", empty)
+            origins = self.origins()
+            if origins is not None:
+                connection.register("origins", origins)
+            return query_assets(connection, query)
+
+    def root(self) -> bytes:
+        """RFC 6962 Merkle root (32 bytes) over the sorted SHA-256 digests, repeated for equal files."""
+        digests = (b"".join(batch.column(0).to_pylist()) for batch in self.batches(["sha256"]))
+        return merkle_root(digests)
+
+    def cases(self) -> list[Case]:
+        """Everything that was set aside, by the listing or by the scan, with its reason, ordered by uri."""
+        chosen = self._chosen
+        found = [c for c in self._listing.aside if chosen is None or c.uri in chosen]
+        if self._listing.n_readable < self._listing.n:
+            for uris, part, row in self._live(65536, readable=False):
+                rows = self._gather(part, row, ("reason", "message", "sha256"))
+                for uri, fields in zip(uris.to_pylist(), rows.to_pylist(), strict=True):
+                    digest = fields["sha256"]
+                    found.append(
+                        Case(
+                            uri, fields["reason"], fields["message"] or "", "", digest.hex() if digest else ""
+                        )
+                    )
+        return sorted(found, key=lambda case: case.uri)
+
+    # --------------------------------------------------------------------------------- origins
+
+    def origins(self) -> pa.Table | None:
+        """The origins settled for exactly this listing, or None: not settled yet, or images changed since."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        for chosen in dict.fromkeys((self._chosen, None)):
+            try:
+                with pq.ParquetFile(self._origins_path(chosen), page_checksum_verification=True) as file:
+                    table = file.read()
+            except (OSError, pa.ArrowException):
+                continue  # missing or damaged: settled again by whoever needs them
+            if (table.schema.metadata or {}).get(b"listing") != self._identity():
+                continue
+            if self._chosen is not None and chosen is None:
+                table = table.filter(
+                    pc.is_in(table.column("uri"), pa.array(sorted(self._chosen), pa.string()))
+                )
+            return table
+        return None
+
+    def write_origins(self, table: pa.Table) -> None:
+        """Keep settled origins beside the catalogue, bound to this listing.
+
+        Raises:
+            UsageError: The table does not hold exactly this catalogue's uris, in its order.
+            WorkspaceError: It cannot be written.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        own = self.table(["uri"]).column("uri").combine_chunks()
+        if "uri" not in table.column_names or not table.column("uri").combine_chunks().cast(
+            pa.string()
+        ).equals(own):
+            raise UsageError(
+                f"origins: expected the catalogue's {self.n} uris in its order, found {table.num_rows} others"
+            )
+        sink = pa.BufferOutputStream()
+        metadata = {**(table.schema.metadata or {}), b"listing": self._identity()}
+        pq.write_table(
+            table.replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True
+        )
+        write_atomic(self._origins_path(self._chosen), memoryview(sink.getvalue()))
+
+    def select(self, uris: Iterable[str]) -> Catalogue:
+        """The catalogue of only these images; unknown uris are ignored."""
+        chosen = frozenset(uris)
+        if self._chosen is not None:
+            chosen &= self._chosen
+        return Catalogue(
+            self.dataset.select(chosen),
+            self.workspace,
+            self._listing,
+            self.stats,
+            chosen=chosen,
+            folder=self._folder,
+        )
+
+    # --------------------------------------------------------------------------------- private
+
+    def _identity(self) -> bytes:
+        return f"{self._listing.digest}/{self._listing.plan}".encode()
+
+    def _origins_path(self, chosen: frozenset[str] | None) -> Path:
+        if chosen is None:
+            return self._folder / "origins.parquet"
+        digest = hashlib.sha256("\0".join(sorted(chosen)).encode("utf-8", "surrogateescape"))
+        return self._folder / f"origins-{digest.hexdigest()[:16]}.parquet"
+
+    def _schema(self, columns: Sequence[str] | None) -> pa.Schema:
+        import pyarrow as pa
+
+        names = list(self.columns) if columns is None else list(columns)
+        unknown = [name for name in names if name not in self.columns]
+        if unknown:
+            raise UsageError(
+                f"column {unknown[0]!r}: expected one of {', '.join(self.columns)}",
+                hint="genepool plugins list",
+            )
+        return pa.schema([(name, arrow_type(self.columns[name])) for name in names])
+
+    def _live(
+        self, size: int, *, readable: bool = True
+    ) -> Iterator[tuple[pa.Array, NDArray[np.int32], NDArray[np.int32]]]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = None if self._chosen is None else pa.array(sorted(self._chosen), pa.string())
+        for batch in listing_batches(self._folder / self._listing.file, size):
+            keep = batch.column("readable")
+            mask = keep if readable else pc.invert(keep)
+            if wanted is not None:
+                mask = pc.and_(mask, pc.is_in(batch.column("uri"), wanted))
+            live = batch.filter(mask)
+            if live.num_rows:
+                yield (
+                    live.column("uri"),
+                    live.column("part").to_numpy(zero_copy_only=False),
+                    live.column("row").to_numpy(zero_copy_only=False),
+                )
+
+    def _gather(
+        self,
+        part: NDArray[np.int32],
+        row: NDArray[np.int32],
+        names: tuple[str, ...],
+        *,
+        vectors: bool = False,
+    ) -> pa.Table:
+        """Rows from several parts, in the order asked for; each part is opened once."""
+        import pyarrow as pa
+
+        order = np.argsort(part, kind="stable")
+        pieces = []
+        for group in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
+            table = self._part(int(part[group[0]]), names, vectors)
+            pieces.append(table.take(pa.array(row[group])))
+        joined = pa.concat_tables(pieces)
+        if np.array_equal(order, np.arange(len(order))):
+            return joined
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return joined.take(pa.array(back))
+
+    def _part(self, number: int, names: tuple[str, ...], vectors: bool) -> pa.Table:
+        key = (number, names, vectors)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        name = self._listing.parts[number][0]
+        table = read_part(self.workspace.parts, name, names, vectors=vectors)
+        self._cache[key] = table
+        while len(self._cache) > _CACHE:
+            self._cache.popitem(last=False)
+        return table
+
+
+def _flat(table: pa.Table, name: str) -> pa.Array:
+    return table.column(name).combine_chunks()

@@ -1,0 +1,248 @@
+"""Listings: which rows are live in one dataset, in the order of their uris.
+
+``catalogue/sets/<id>/state.json`` names the listing file, the plan, the parts and what was set aside; it is
+replaced last, so a crash leaves the old listing or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genepool.records import Case
+from genepool.store._files import make_folder, replace_atomic, sweep, wrapped
+from genepool.store._parts import first_line, part_stamp
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from genepool.dataset import Dataset
+    from genepool.store._workspace import Workspace
+
+_SCHEMA = "genepool.listing/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is known about one dataset since its last complete scan.
+
+    Attributes:
+        uri: The dataset.
+        plan: Plan digest under which it was scanned.
+        digest: Over every listed (uri, place, stamp) and every refusal: equal digests, unchanged files.
+        file: Name of the listing's Parquet file: ``uri``, ``part``, ``row``, ``readable``, sorted by uri.
+        n: Items listed.
+        n_readable: Items whose image could be read.
+        columns, vectors: What each row has, beside the core columns.
+        parts: Part names with the stamp of their files; ``part`` counts in this order.
+        aside: What the source refused to list.
+        failures: Probe name → images on which it failed.
+    """
+
+    uri: str
+    plan: str
+    digest: str
+    file: str
+    n: int
+    n_readable: int
+    columns: Mapping[str, str]
+    vectors: Mapping[str, int]
+    parts: tuple[tuple[str, tuple[int, ...]], ...]
+    aside: tuple[Case, ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    def untouched(self, folder: Path) -> set[str]:
+        """Names of the parts whose files are exactly as they were when this listing was written."""
+        return {name for name, stamp in self.parts if part_stamp(folder, name) == list(stamp)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``state.json``."""
+        return {
+            "schema": _SCHEMA,
+            **{k: getattr(self, k) for k in ("uri", "plan", "digest", "file", "n", "n_readable")},
+            "columns": dict(self.columns),
+            "vectors": dict(self.vectors),
+            "parts": [[name, list(stamp)] for name, stamp in self.parts],
+            "aside": [[c.uri, c.reason, c.message, c.code, c.sha256] for c in self.aside],
+            "failures": dict(self.failures),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Listing:
+        """Inverse of `to_json`."""
+        plain = {
+            k: data[k] for k in ("uri", "plan", "digest", "file", "n", "n_readable", "columns", "vectors")
+        }
+        return cls(
+            **plain,
+            parts=tuple((name, tuple(stamp)) for name, stamp in data["parts"]),
+            aside=tuple(Case(*fields) for fields in data["aside"]),
+            failures=data["failures"],
+        )
+
+
+def dataset_folder(workspace: Workspace, dataset: Dataset) -> Path:
+    """Where a dataset's listing lies; a selection has a folder of its own."""
+    text = dataset.uri.encode("utf-8", "surrogateescape")
+    digest = hashlib.sha256(text)
+    if dataset.selection is not None:
+        for uri in sorted(dataset.selection):
+            digest.update(b"\0" + uri.encode("utf-8", "surrogateescape"))
+    folder: Path = workspace.catalogue / "sets" / digest.hexdigest()[:16]
+    return folder
+
+
+def read_listing(workspace: Workspace, dataset: Dataset) -> Listing | None:
+    """The last complete listing, or None: never scanned, or unreadable (then the next scan makes it anew)."""
+    from genepool.errors import WorkspaceError
+
+    folder = dataset_folder(workspace, dataset)
+    try:
+        data = workspace.read_json(str(folder.relative_to(workspace.root) / "state.json"))
+        if data is None or data.get("schema") != _SCHEMA:
+            return None
+        listing = Listing.from_json(data)
+    except (WorkspaceError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return listing if (folder / listing.file).is_file() else None
+
+
+def trusted_parts(workspace: Workspace) -> set[str]:
+    """Parts whose files are as some listing of the workspace recorded them, so need not be verified again."""
+    from genepool.errors import WorkspaceError
+
+    sound: set[str] = set()
+    for state in sorted(workspace.catalogue.glob("sets/*/state.json")):
+        with contextlib.suppress(WorkspaceError, KeyError, TypeError, ValueError, AttributeError):
+            data = workspace.read_json(str(state.relative_to(workspace.root)))
+            sound |= Listing.from_json(data).untouched(workspace.parts)
+    return sound
+
+
+def put_in_force(workspace: Workspace, folder: Path, listing: Listing) -> None:
+    """Make a listing the dataset's current one, atomically."""
+    workspace.write_json(str(folder.relative_to(workspace.root) / "state.json"), listing.to_json())
+
+
+class ListingWriter:
+    """Writes a listing in batches and puts it in force at the end.
+
+    Args:
+        workspace: Where.
+        dataset: Of what.
+        plan, digest: See `Listing`.
+    """
+
+    def __init__(self, workspace: Workspace, dataset: Dataset, plan: str, digest: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.workspace = workspace
+        self.dataset = dataset
+        self.plan = plan
+        self.digest = digest
+        self.folder = dataset_folder(workspace, dataset)
+        self.n = 0
+        self.n_readable = 0
+        self._last = ""
+        self._sorted = True
+        make_folder(self.folder)
+        sweep(self.folder)
+        self.file = f"listing-{digest[:16]}-{plan[:8]}.parquet"
+        self._temporary = self.folder / f".{self.file}.tmp"
+        self._schema = pa.schema(
+            [("uri", pa.string()), ("part", pa.int32()), ("row", pa.int32()), ("readable", pa.bool_())]
+        )
+        with wrapped(self._temporary, "written"):
+            self._writer = pq.ParquetWriter(
+                self._temporary, self._schema, compression="zstd", write_page_checksum=True
+            )
+
+    def add(
+        self, uris: list[str], part: NDArray[np.int32], row: NDArray[np.int32], readable: NDArray[np.bool_]
+    ) -> None:
+        """Append items; the order is free, but the uris' own order spares a sort."""
+        import pyarrow as pa
+
+        if not uris:
+            return
+        for uri in uris:
+            if uri < self._last:
+                self._sorted = False
+            self._last = uri
+        batch = pa.record_batch([pa.array(uris, pa.string()), part, row, readable], schema=self._schema)
+        with wrapped(self._temporary, "written"):
+            self._writer.write_batch(batch)
+        self.n += len(uris)
+        self.n_readable += int(readable.sum())
+
+    def finish(
+        self,
+        parts: list[str],
+        columns: Mapping[str, str],
+        vectors: Mapping[str, int],
+        aside: list[Case],
+    ) -> Listing:
+        """Sort if needed, make durable, put in force, remove older listings of this dataset."""
+        with wrapped(self._temporary, "written"):
+            self._writer.close()
+        if not self._sorted:
+            from genepool.store._query import sort_parquet
+
+            sort_parquet(self._temporary, "uri", self.folder)
+        replace_atomic(self._temporary, self.folder / self.file)
+        listing = Listing(
+            self.dataset.uri,
+            self.plan,
+            self.digest,
+            self.file,
+            self.n,
+            self.n_readable,
+            dict(columns),
+            dict(vectors),
+            tuple((name, tuple(part_stamp(self.workspace.parts, name))) for name in parts),
+            tuple(aside),
+        )
+        put_in_force(self.workspace, self.folder, listing)
+        for old in self.folder.glob("listing-*.parquet"):
+            if old.name != self.file:
+                with contextlib.suppress(OSError):
+                    old.unlink()
+        return listing
+
+    def discard(self) -> None:
+        """Give up: close and remove what was written so far."""
+        with contextlib.suppress(OSError):
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+
+
+def listing_batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a listing file, ``size`` at a time.
+
+    Raises:
+        WorkspaceError: It is damaged; it has been removed.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from genepool.errors import WorkspaceError
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield from file.iter_batches(batch_size=size, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise WorkspaceError(
+            f"listing {path}: expected a readable Parquet file, found damage: {first_line(error)}",
+            hint="run the same command again: the listing is made anew from the finished parts",
+        ) from error

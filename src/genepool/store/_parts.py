@@ -1,0 +1,261 @@
+"""Parts: one unit's rows in immutable Parquet files.
+
+``<plan>-<id>.parquet`` holds the core and probe columns (zstd); ``<plan>-<id>.vec.parquet`` beside it the
+vectors as float16 in fixed-size binary, uncompressed (lists of half floats are about fifty times slower to
+scan). The vector file is written first: a part exists when its core file does. Pages carry checksums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genepool.errors import PluginError, WorkspaceError
+from genepool.store._files import write_atomic
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY_BYTES = 16
+
+CORE_COLUMNS: Mapping[str, str] = {
+    "key": f"binary({KEY_BYTES})",
+    "place": "string",
+    "stamp": "string",
+    "sha256": "binary(32)",
+    "pixel": "binary(32)",
+    "phash": "binary(32)",
+    "width": "int32",
+    "height": "int32",
+    "format": "string",
+    "mode": "string",
+    "size": "int64",
+    "decoder": "string",
+    "caption": "string",
+    "declared": "string",
+    "note": "string",
+    "reason": "string",
+    "message": "string",
+}
+"""Columns that every part has, with their types. ``uri`` is the listing's, since parts are shared."""
+
+
+def part_key(place: str, stamp: str, plan: str) -> bytes:
+    """The identity of a row: where the bytes lie, what they were stamped with, how they were examined."""
+    text = f"{plan}\0{stamp}\0{place}".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, digest_size=KEY_BYTES).digest()
+
+
+@functools.cache
+def arrow_type(name: str) -> pa.DataType:
+    """``string``, ``float``, ``int32``, ``bool``, ``binary`` … or ``binary(n)`` as an Arrow type.
+
+    Raises:
+        PluginError: There is no such type.
+    """
+    import pyarrow as pa
+
+    if sized := re.fullmatch(r"binary\((\d+)\)", name):
+        return pa.binary(int(sized[1]))
+    try:
+        return pa.type_for_alias(name)
+    except ValueError:
+        raise PluginError(
+            f"column type {name!r}: expected an Arrow type name", hint="string, float, int32, bool, binary"
+        ) from None
+
+
+class PartWriter:
+    """Collects one unit's rows and writes them as one part.
+
+    Args:
+        folder: Where parts lie.
+        plan: Plan digest, hexadecimal; its first 8 digits begin the file's name.
+        columns: Probe columns beside `CORE_COLUMNS`, name → Arrow type name.
+        vectors: Vector names → dimension.
+    """
+
+    def __init__(
+        self, folder: Path, plan: str, columns: Mapping[str, str], vectors: Mapping[str, int]
+    ) -> None:
+        self.folder = Path(folder)
+        self.plan = plan
+        self.columns = {**CORE_COLUMNS, **columns}
+        self.vectors = dict(vectors)
+        self._rows: list[Mapping[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row; what it does not name is null. Vectors are 1-D float arrays."""
+        self._rows.append(row)
+
+    def finish(self, unit: str) -> str:
+        """Write everything, durably and atomically.
+
+        Args:
+            unit: Id of the unit; the same id overwrites the same part.
+
+        Returns:
+            Name of the part.
+
+        Raises:
+            WorkspaceError: The files cannot be written; nothing is left behind.
+        """
+        import pyarrow as pa
+
+        name = f"{self.plan[:8]}-{unit}"
+        notes = [row.get("note") for row in self._rows]
+        arrays: dict[str, pa.Array] = {}
+        for column, kind in self.columns.items():
+            if column != "note":
+                arrays[column] = _column([row.get(column) for row in self._rows], kind, column, notes)
+        arrays["note"] = pa.array(notes, pa.string())
+        if self.vectors:
+            table = pa.table({n: self._vector(n, d) for n, d in self.vectors.items()})
+            _write(self.folder / f"{name}.vec.parquet", table, compressed=False)
+        _write(
+            self.folder / f"{name}.parquet", pa.table({c: arrays[c] for c in self.columns}), compressed=True
+        )
+        self._rows = []
+        return name
+
+    def _vector(self, name: str, dim: int) -> pa.Array:
+        import pyarrow as pa
+
+        values = [row.get(name) for row in self._rows]
+        packed = [None if v is None else np.asarray(v, dtype="<f2").tobytes() for v in values]
+        return pa.array(packed, pa.binary(2 * dim))
+
+
+def _column(values: list[Any], kind: str, column: str, notes: list[str | None]) -> pa.Array:
+    import pyarrow as pa
+
+    wanted = arrow_type(kind)
+    try:
+        return pa.array(values, wanted)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError):
+        pass
+    # A probe broke its contract for some image: that value becomes null and the row's note says so.
+    for i, value in enumerate(values):
+        try:
+            pa.array([value], wanted)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError) as error:
+            values[i] = None
+            text = f"{column}: expected {kind}, found {type(value).__name__}: {error}".splitlines()[0]
+            notes[i] = f"{notes[i]}; {text}" if notes[i] else text
+    return pa.array(values, wanted)
+
+
+def _write(path: Path, table: pa.Table, *, compressed: bool) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd" if compressed else "none",
+        use_dictionary=["format", "mode", "decoder", "reason"] if compressed else False,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    write_atomic(path, memoryview(sink.getvalue()))
+
+
+# ---------------------------------------------------------------------------------------- reading
+
+
+def read_part(folder: Path, name: str, columns: Sequence[str], *, vectors: bool = False) -> pa.Table:
+    """Some columns of one part, pages verified against their checksums.
+
+    Raises:
+        WorkspaceError: The part is missing or damaged. A damaged one is removed, so that the next scan
+            reads those images again.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / (f"{name}.vec.parquet" if vectors else f"{name}.parquet")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(columns=list(columns), use_threads=False)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        if not missing:
+            remove_part(folder, name)
+        what = "is missing" if missing else f"was damaged and has been removed ({first_line(error)})"
+        raise WorkspaceError(
+            f"part {path}: expected a readable Parquet file; it {what}",
+            hint="run the same command again: the images of this part are read anew",
+        ) from error
+
+
+def check_part(folder: Path, name: str) -> str:
+    """Read one part completely.
+
+    Returns:
+        An empty string when it is sound, else one sentence saying what is wrong. Nothing is removed.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows: list[int] = []
+    for path in part_files(folder, name):
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                rows.append(file.read(use_threads=False).num_rows)
+        except (OSError, pa.ArrowException) as error:
+            return f"{path.name}: {first_line(error)}"
+    if not rows or not (folder / f"{name}.parquet").exists():
+        return f"{name}.parquet: missing"
+    if len(set(rows)) > 1:
+        return f"{name}: expected as many vectors as rows, found {rows[1]} and {rows[0]}"
+    return ""
+
+
+def part_files(folder: Path, name: str) -> list[Path]:
+    """The files of a part that exist: core first, then vectors."""
+    return [p for p in (folder / f"{name}.parquet", folder / f"{name}.vec.parquet") if p.exists()]
+
+
+def part_names(folder: Path, plan: str = "") -> list[str]:
+    """Parts on disk (of one plan), oldest first; the order among equals is that of their names."""
+    found: list[tuple[int, str]] = []
+    with contextlib.suppress(FileNotFoundError):
+        found = [
+            (path.stat().st_mtime_ns, path.name.removesuffix(".parquet"))
+            for path in folder.glob(f"{plan[:8]}*.parquet")
+            if not path.name.endswith(".vec.parquet") and not path.name.startswith(".")
+        ]
+    return [name for _, name in sorted(found)]
+
+
+def remove_part(folder: Path, name: str) -> None:
+    """Take a part away, core file first, so that it never counts as finished."""
+    for path in (folder / f"{name}.parquet", folder / f"{name}.vec.parquet"):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
+def part_stamp(folder: Path, name: str) -> list[int]:
+    """Sizes and modification times of a part's files: equal stamps mean untouched files."""
+    stamp: list[int] = []
+    for path in (folder / f"{name}.parquet", folder / f"{name}.vec.parquet"):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            stamp += [status.st_size, status.st_mtime_ns]
+    return stamp
+
+
+def first_line(error: BaseException) -> str:
+    """What a library said, without its trace."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,254 @@
+"""Where results are kept: one folder per workspace, one writer at a time."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from genepool.errors import UsageError, WorkspaceError
+from genepool.store._files import make_folder, wrapped, write_atomic
+
+if TYPE_CHECKING:
+    from genepool.dataset import Dataset
+
+_MARK = "workspace.json"
+_SCHEMA = "genepool.workspace/1"
+
+
+class _Named(Protocol):
+    """What the choice of a workspace needs to know about a dataset."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def workspace(self) -> str | None: ...
+
+
+class Workspace:
+    """One folder: ``catalogue/``, ``ledger/``, ``reviews.sqlite``, ``report.html``, ``cases.parquet``.
+
+    Args:
+        root: The folder; it is created, with a mark in it, by the first write.
+
+    Raises:
+        WorkspaceError: The folder belongs to a newer genepool, or is a file.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        if "://" in str(root):
+            raise WorkspaceError(
+                f"{root}: expected a folder of this machine as workspace, found a URL",
+                hint="--workspace DIR with a local folder",
+            )
+        self.root = Path(root).absolute()
+        if self.root.exists() and not self.root.is_dir():
+            raise WorkspaceError(f"{self.root}: expected a folder as workspace, found a file")
+        mark = self.read_json(_MARK) if self.root.is_dir() else None
+        if mark is not None and mark.get("schema") != _SCHEMA:
+            raise WorkspaceError(
+                f"{self.root}: expected a workspace of format {_SCHEMA}, found {mark.get('schema')!r}",
+                hint="a newer genepool wrote it: upgrade, or set --workspace",
+            )
+
+    catalogue = property(lambda self: self.root / "catalogue", doc="Parts and listings.")
+    parts = property(lambda self: self.root / "catalogue" / "parts", doc="Rows, shared by all datasets.")
+    ledger = property(lambda self: self.root / "ledger", doc="The workspace's own log.")
+    reviews = property(lambda self: self.root / "reviews.sqlite", doc="Verdicts.")
+    report = property(lambda self: self.root / "report.html", doc="The page of the last check.")
+    cases = property(lambda self: self.root / "cases.parquet", doc="Every image that failed, and why.")
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.root)!r})"
+
+    def create(self) -> Workspace:
+        """Make the folder and its mark, if they are not there.
+
+        Raises:
+            WorkspaceError: The place is not writable.
+        """
+        make_folder(self.parts)
+        if not (self.root / _MARK).exists():
+            self.write_json(_MARK, {"schema": _SCHEMA})
+        return self
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer. Re-entrant in one thread; other threads wait, other processes are refused.
+
+        The lock is the kernel's (``flock``): it ends with the process, however that ends.
+
+        Raises:
+            WorkspaceError: Another process is writing; its process id is named.
+        """
+        self.create()
+        held = _held(self.root)
+        with held.guard:
+            if held.depth == 0:
+                held.descriptor = _flock(self.root / "lock")
+            held.depth += 1
+            try:
+                yield
+            finally:
+                held.depth -= 1
+                if held.depth == 0:
+                    os.close(held.descriptor)
+
+    def links(self) -> list[str]:
+        """Further logs that this workspace reads, oldest first."""
+        return list((self.read_json("links.json") or {}).get("ledgers", []))
+
+    def link(self, ledger: str | Path) -> None:
+        """Remember a further log to read (written by export)."""
+        known = self.links()
+        place = str(Path(ledger).absolute()) if "://" not in str(ledger) else str(ledger)
+        if place not in known:
+            self.create()
+            self.write_json("links.json", {"ledgers": [*known, place]})
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Write a small JSON file inside the workspace, atomically.
+
+        Raises:
+            WorkspaceError: It cannot be written.
+        """
+        import orjson
+
+        target = self.root / name
+        make_folder(target.parent)
+        write_atomic(target, orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+    def read_json(self, name: str) -> Any:
+        """The content of a JSON file of the workspace, or None where there is none.
+
+        Raises:
+            WorkspaceError: The file is there but is not JSON.
+        """
+        import orjson
+
+        target = self.root / name
+        try:
+            with wrapped(target, "read"):
+                return orjson.loads(target.read_bytes())
+        except WorkspaceError as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return None
+            raise
+        except orjson.JSONDecodeError as error:
+            raise WorkspaceError(
+                f"{target}: expected JSON, found something else: {error}",
+                hint=f"remove {target} and run the same command again",
+            ) from error
+
+
+# ------------------------------------------------------------------------------------- the lock
+
+
+class _Held:
+    def __init__(self) -> None:
+        self.guard = threading.RLock()
+        self.depth = 0
+        self.descriptor = -1
+
+
+_LOCKS: dict[str, _Held] = {}
+_LOCKS_GUARD = threading.Lock()
+
+
+def _held(root: Path) -> _Held:
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(os.path.realpath(root), _Held())
+
+
+def _flock(path: Path) -> int:
+    with wrapped(path, "opened"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise WorkspaceError(
+            f"{path.parent}: expected to be the only writer, found process {owner} writing",
+            hint=f"wait for process {owner}, or use another --workspace",
+        ) from error
+    with contextlib.suppress(OSError):  # the number is a courtesy; a full disk must not hide the real message
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+# --------------------------------------------------------------------------------------- which one
+
+
+def workspace_for(dataset: Dataset | _Named, workspace: Workspace | str | Path | None = None) -> Workspace:
+    """The workspace in which a dataset's results are kept; it exists when this returns.
+
+    In this order: ``dataset.workspace``; ``<dataset>.genepool`` beside a local dataset when it exists;
+    ``workspace``; ``$GENEPOOL_WORKSPACE``; ``<dataset>.genepool`` beside it, newly made; else (pictures in
+    memory, a remote or read-only place) a temporary one that everybody in this process shares for this
+    dataset and that is removed at exit.
+
+    Raises:
+        UsageError: ``workspace`` is an empty string.
+        WorkspaceError: A workspace that was asked for cannot be made or is not one.
+    """
+    if workspace is not None and str(workspace) == "":
+        raise UsageError("workspace: expected a folder, found an empty string")
+    if dataset.workspace:
+        return _made(dataset.workspace)
+    beside = _beside(dataset.uri)
+    if beside is not None and beside.is_dir():
+        return _made(beside)
+    asked = workspace or os.environ.get("GENEPOOL_WORKSPACE")
+    if asked:
+        return _made(asked)
+    if beside is not None and dataset.uri not in _TEMPORARY:
+        with contextlib.suppress(WorkspaceError):
+            return Workspace(beside).create()
+    return Workspace(_temporary(dataset.uri)).create()
+
+
+def _made(place: Workspace | str | Path) -> Workspace:
+    space = place if isinstance(place, Workspace) else Workspace(place)
+    if not (space.root / _MARK).exists():
+        space.create()
+    return space
+
+
+def _beside(uri: str) -> Path | None:
+    """``/data/set`` → ``/data/set.genepool``; wildcards of a shard pattern become underscores."""
+    path = Path(uri)
+    if not path.is_absolute() or not path.name:
+        return None
+    name = re.sub(r"[^\w.\-+ ]+", "_", path.name)
+    parent = path.parent
+    if re.search(r"[*?{\[]", str(parent)) and not parent.is_dir():
+        return None
+    return parent / f"{name}.genepool"
+
+
+_TEMPORARY: dict[str, Path] = {}
+
+
+def _temporary(uri: str) -> Path:
+    with _LOCKS_GUARD:
+        if uri not in _TEMPORARY:
+            place = Path(tempfile.mkdtemp(prefix="genepool-")) / "workspace"
+            _TEMPORARY[uri] = place
+            atexit.register(_discard, place.parent, os.getpid())
+        return _TEMPORARY[uri]
+
+
+def _discard(place: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(place, ignore_errors=True)
