@@ -1,0 +1,335 @@
+"""Local paths and fsspec URLs behind one small face, and the reading of one file or byte range.
+
+A path with ``://`` goes through fsspec; everything else through `os`. Whatever a library raises leaves this
+file as an `OSError`, which the sources turn into cases.
+"""
+
+# Text paths, because a Path object costs more than the system call that it is for.
+# ruff: noqa: PTH100, PTH111, PTH116
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import stat
+from collections.abc import Iterator
+from typing import IO, Any, NamedTuple
+
+__all__ = [
+    "MAX_BYTES",
+    "Entry",
+    "Ranges",
+    "Refused",
+    "Stat",
+    "absolute",
+    "entries",
+    "exists",
+    "is_url",
+    "join",
+    "open_file",
+    "read_file",
+    "refusal",
+    "stat_of",
+    "url_glob",
+    "walk_names",
+]
+
+MAX_BYTES = 512 * 1024 * 1024
+"""Default bound on the bytes of one image."""
+
+
+class Refused(Exception):
+    """A file that is there but is not taken: a reason word and a sentence."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Stat(NamedTuple):
+    """Size in bytes, a text that changes with the file, and what it is."""
+
+    size: int
+    stamp: str
+    regular: bool
+    folder: bool
+
+
+class Entry(NamedTuple):
+    """A name in a folder; ``kind`` is ``file``, ``folder``, ``link`` or ``other``."""
+
+    name: str
+    kind: str
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is to be handed to fsspec."""
+    return "://" in path
+
+
+def absolute(path: str) -> str:
+    """A local path made absolute, ``~`` expanded, links left as they are."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def join(folder: str, name: str) -> str:
+    """A path or URL below a folder."""
+    return f"{folder.rstrip('/')}/{name}" if folder != "/" else f"/{name}"
+
+
+@functools.lru_cache(maxsize=64)
+def _filesystem(protocol: str) -> Any:
+    import fsspec
+
+    return fsspec.filesystem(protocol)
+
+
+def _remote(url: str) -> tuple[Any, str]:
+    """The file system of a URL and the path in it.
+
+    Raises:
+        OSError: Unknown protocol, or its package is missing.
+    """
+    protocol = url.partition("://")[0]
+    try:
+        system = _filesystem(protocol)
+        return system, system._strip_protocol(url)
+    except (ImportError, ValueError) as error:
+        raise OSError(errno.EPROTONOSUPPORT, f"no reader for {protocol}:// ({error})", url) from None
+
+
+def _guarded(url: str, call: str, *args: Any, **options: Any) -> Any:
+    system, path = _remote(url)
+    try:
+        return getattr(system, call)(path, *args, **options)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a remote file system's client raises
+        raise OSError(errno.EIO, f"{type(error).__name__}: {error}", url) from error
+
+
+def entries(folder: str) -> list[Entry]:
+    """The entries of a folder, in no particular order; each is looked at once and none is opened.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    if is_url(folder):
+        system, path = _remote(folder)
+        # A kept listing must not hide what changed between two scans.
+        system.invalidate_cache(path)
+        base = path.rstrip("/")
+        names = []
+        for info in _guarded(folder, "ls", detail=True):
+            full = str(info["name"]).rstrip("/")
+            if full != base:
+                names.append(
+                    Entry(full.rpartition("/")[2], "folder" if info["type"] == "directory" else "file")
+                )
+        return names
+    with os.scandir(folder) as listing:
+        return [Entry(entry.name, _kind(entry)) for entry in listing]
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir():
+        return "folder"
+    return "file" if entry.is_file() else "other"
+
+
+def stat_of(path: str) -> Stat:
+    """Size and stamp of a file, links followed.
+
+    Raises:
+        OSError: It is not there or cannot be looked at.
+    """
+    if is_url(path):
+        info = _guarded(path, "info")
+        when = next(
+            (
+                info[key]
+                for key in ("mtime", "ETag", "etag", "LastModified", "updated", "created")
+                if info.get(key)
+            ),
+            "",
+        )
+        size = int(info.get("size") or 0)
+        return Stat(size, f"{size}:{when}", info["type"] == "file", info["type"] == "directory")
+    found = os.stat(path)
+    return Stat(
+        found.st_size,
+        f"{found.st_size}:{found.st_mtime_ns}",
+        stat.S_ISREG(found.st_mode),
+        stat.S_ISDIR(found.st_mode),
+    )
+
+
+def exists(path: str) -> bool:
+    """Whether there is anything at a path."""
+    try:
+        stat_of(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def open_file(path: str) -> IO[bytes]:
+    """A seekable binary stream over a regular file.
+
+    Raises:
+        OSError: It is not there, not a regular file, or cannot be read.
+    """
+    if is_url(path):
+        stream: IO[bytes] = _guarded(path, "open", "rb")
+        return stream
+    return os.fdopen(_descriptor(path), "rb")
+
+
+def _descriptor(path: str) -> int:
+    # O_NONBLOCK: a pipe that took an image's name must not stall a worker.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(kind, "expected a regular file", path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_file(path: str, limit: int, *, empty: bool = False) -> bytes:
+    """All bytes of a file.
+
+    Args:
+        path: Local path or URL.
+        limit: Most bytes taken.
+        empty: Whether a file of zero bytes is fine.
+
+    Raises:
+        OSError: It cannot be read.
+        Refused: ``empty`` or ``too-large``.
+    """
+    if is_url(path):
+        size = stat_of(path).size
+        _check(size, limit, empty)
+        return bytes(_guarded(path, "cat_file", 0, min(size, limit)))
+    descriptor = _descriptor(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        _check(size, limit, empty)
+        data = _drain(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+    _check(len(data), limit, empty)
+    return data
+
+
+def _check(size: int, limit: int, empty: bool) -> None:
+    if size == 0 and not empty:
+        raise Refused("empty", "expected an image, found 0 bytes")
+    if size > limit:
+        raise Refused("too-large", f"expected at most {limit} bytes, found {size}")
+
+
+def _drain(descriptor: int, offset: int, length: int) -> bytes:
+    data = os.pread(descriptor, length, offset)
+    if len(data) == length or not data:
+        return data
+    pieces = [data]
+    have = len(data)
+    # One call returns at most 2 GiB, and less from some network mounts.
+    while have < length and (piece := os.pread(descriptor, length - have, offset + have)):
+        pieces.append(piece)
+        have += len(piece)
+    return b"".join(pieces)
+
+
+class Ranges:
+    """Byte ranges of containers; keeps the last container open between reads. Close it, or use ``with``."""
+
+    __slots__ = ("_descriptor", "_path")
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._descriptor = -1
+
+    def __enter__(self) -> Ranges:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the open container."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._path = -1, ""
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes from ``offset``.
+
+        Raises:
+            OSError: The container cannot be read.
+            Refused: ``vanished``, when it has become shorter.
+        """
+        if is_url(path):
+            data = bytes(_guarded(path, "cat_file", offset, offset + length))
+        else:
+            if path != self._path:
+                self.close()
+                self._descriptor, self._path = _descriptor(path), path
+            data = _drain(self._descriptor, offset, length)
+        if len(data) != length:
+            raise Refused(
+                "vanished", f"expected {length} bytes at {offset}, found {len(data)}: the archive has changed"
+            )
+        return data
+
+
+def walk_names(folder: str) -> Iterator[tuple[str, str]]:
+    """Relative and full paths of all files below a folder that are not hidden, sorted, links not followed.
+
+    Folders that cannot be listed are passed over: this serves to recognise a dataset, not to read it.
+    """
+    stack = [("", folder)]
+    while stack:
+        prefix, path = stack.pop()
+        try:
+            found = sorted(entries(path))
+        except OSError:
+            continue
+        below = []
+        for name, kind in found:
+            if name.startswith(".") or name.endswith(".genepool"):
+                continue
+            if kind == "folder":
+                below.append((f"{prefix}{name}/", join(path, name)))
+            elif kind in ("file", "link"):
+                yield prefix + name, join(path, name)
+        stack.extend(reversed(below))
+
+
+def refusal(error: OSError) -> tuple[str, str]:
+    """Reason word and sentence for a file that could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return "vanished", "expected the file that was listed, found nothing"
+    return "unreadable", f"cannot be read: {error.strerror or error}"
+
+
+def url_glob(pattern: str) -> list[str]:
+    """URLs that match a glob pattern, sorted.
+
+    Raises:
+        OSError: The place cannot be listed.
+    """
+    protocol = pattern.partition("://")[0]
+    return sorted(
+        f"{protocol}://{str(path).lstrip('/') if protocol == 'memory' else path}"
+        for path in _guarded(pattern, "glob")
+    )

@@ -1,0 +1,109 @@
+"""A folder of image files, recursive; captions and sidecars beside them; Hugging Face ``imagefolder``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genepool.dataset._files import MAX_BYTES, Refused, join, read_file, refusal
+from genepool.dataset._sidecar import (
+    MAX_CAPTION,
+    MAX_SIDECAR,
+    SidecarError,
+    caption_from_json,
+    caption_text,
+    claims,
+    loads,
+)
+from genepool.dataset._walk import Beside, walk
+from genepool.errors import SourceError
+from genepool.records import Case, Item, Sample
+
+__all__ = ["FolderSource"]
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class FolderSource:
+    """Image files below a folder.
+
+    Attributes:
+        root: Local absolute path or fsspec URL.
+        uri: The dataset's name; empty = ``root``.
+        max_bytes: Files larger than this are refused unread.
+        kind: ``folder``.
+    """
+
+    root: str
+    uri: str = ""
+    max_bytes: int = MAX_BYTES
+    kind: str = "folder"
+
+    def __post_init__(self) -> None:
+        self.uri = self.uri or self.root
+
+    def list(self, aside: list[Case]) -> Iterator[Item]:
+        """All images in the order of their uris; see `Source.list`.
+
+        Raises:
+            SourceError: The folder itself cannot be listed.
+        """
+        try:
+            yield from walk(self.root, aside)
+        except OSError as error:
+            raise SourceError(
+                f"{self.uri}: cannot be listed: {error.strerror or error}",
+                hint="check the path and its permissions",
+            ) from None
+
+    def read(self, items: Sequence[Item]) -> Iterator[Sample]:
+        """The bytes of these files with captions and claims, in order; see `Source.read`."""
+        for item in items:
+            try:
+                data = read_file(item.path, self.max_bytes)
+            except Refused as refused:
+                yield Sample(item, None, case=Case(item.uri, refused.reason, refused.message))
+            except (OSError, ValueError) as error:
+                reason, message = refusal(error if isinstance(error, OSError) else OSError(str(error)))
+                yield Sample(item, None, case=Case(item.uri, reason, message))
+            else:
+                yield _described(item, data) if item.extra else Sample(item, data)
+
+
+def _described(item: Item, data: bytes) -> Sample:
+    beside = Beside(*item.extra)
+    folder = item.path.rpartition("/")[0]
+    declared: dict[str, Any] = dict(beside.claims or {})
+    case = None
+    if beside.sidecar:
+        try:
+            found, wrong = claims(loads(_companion(folder, beside.sidecar, MAX_SIDECAR)))
+            declared.update(found)
+        except SidecarError as error:
+            wrong = [str(error)]
+        if wrong:
+            # The image goes on: a sample with bytes and a case is a note, not a refusal.
+            case = Case(item.uri, "bad-sidecar", f"{beside.sidecar}: {wrong[0]}")
+    caption = declared.get("caption")
+    if caption is None and beside.text:
+        caption = caption_text(_quiet(folder, beside.text, 4 * MAX_CAPTION))
+    if caption is None and beside.json:
+        caption = caption_from_json(_quiet(folder, beside.json, MAX_SIDECAR))
+    return Sample(item, data, caption_text(caption) or beside.caption, declared or None, case)
+
+
+def _companion(folder: str, name: str, limit: int) -> bytes:
+    try:
+        return read_file(join(folder, name), limit, empty=True)
+    except Refused as refused:
+        raise SidecarError(refused.message) from None
+    except OSError as error:
+        raise SidecarError(refusal(error)[1]) from None
+
+
+def _quiet(folder: str, name: str, limit: int) -> bytes:
+    """A caption file's bytes; nothing where it cannot be read or is absurdly large."""
+    try:
+        return _companion(folder, name, limit)
+    except SidecarError:
+        return b""
