@@ -109,7 +109,8 @@ def _averaged(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Area average: whole-number reduction first (fast), the rest by a box filter."""
     from PIL import Image
 
-    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    small: Image.Image = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    return small
 
 
 def textured_crops(pixels: Raster, count: int, size: int) -> list[Raster]:
