@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from pathlib import Path
@@ -61,7 +62,8 @@ def write(decision: Decision, catalogue: Catalogue | None, origins: Any, path: s
         partial.write_bytes(page)
         partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise WorkspaceError(
             f"report: {target} cannot be written: {error.strerror or error}",
             hint="genepool report PATH -o FILE writes it elsewhere",
@@ -148,9 +150,8 @@ def _extremes(view: _style.StyleView | None) -> list[_gallery.Gallery]:
 
 def _raw(decision: Decision) -> str:
     """The decision as the JSON that ``--format json`` prints, where it is not too long."""
-    import orjson
+    import json  # not orjson: strings with lone surrogates (file names that are not UTF-8) must not raise
 
-    text = orjson.dumps(decision.to_json(), option=orjson.OPT_INDENT_2, default=str).decode(
-        "utf-8", "replace"
-    )
+    text = json.dumps(decision.to_json(), indent=2, ensure_ascii=False, default=str)
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text[: RAW + 1])
     return text if len(text) <= RAW else ""

@@ -166,7 +166,7 @@ def style_map(points: NDArray[np.float32], groups: Sequence[str]) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel("first principal component")
-    axes.set_ylabel("second")
+    axes.set_ylabel("second principal component")
     axes.legend(
         loc="upper left", bbox_to_anchor=(0, 1.12), ncols=3, frameon=False, fontsize=11, handletextpad=0.2
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -241,7 +241,10 @@ def tallies(decision: Decision, key: str) -> list[tuple[str, str]]:
 def slices(decision: Decision) -> dict[str, Any] | None:
     """Slices of the set, those that fall short first."""
     found = decision.extra.get("slices")
-    if not isinstance(found, Sequence) or not found:
+    if not isinstance(found, (list, tuple)):
+        return None
+    found = [s for s in found if isinstance(s, Mapping)]
+    if not found:
         return None
     rank = {False: 0, None: 1, True: 2}
     ordered = sorted(found, key=lambda s: (rank.get(s.get("ok"), 1), s.get("upper") or 0.0))
