@@ -138,7 +138,7 @@ def test_tagged_pictures_carry_parameters_and_the_third_generation_carries_nothi
     for name in gallery.groups["tagged"] + gallery.groups["found"]:
         with Image.open(gallery.root / name) as image:
             assert "Steps: " in image.text["parameters"]
-            assert "Model: demo-1" in image.text["parameters"]
+            assert ("Model: demo-1" in image.text["parameters"]) == (name in gallery.groups["tagged"])
     declared = sidecar(gallery)
     assert not any(name in declared for name in gallery.groups["found"] + gallery.groups["third"])
     for name in gallery.groups["third"]:

@@ -6,5 +6,17 @@ aside and checks again. Nothing is downloaded, no threshold is lowered.
 
 from genepool.demo._gallery import ANCHOR, MODELS, Gallery, make_gallery
 from genepool.demo._place import clear
+from genepool.demo._story import FIRST, SECOND, Ending, Story, run
 
-__all__ = ["ANCHOR", "MODELS", "Gallery", "clear", "make_gallery"]
+__all__ = [
+    "ANCHOR",
+    "FIRST",
+    "MODELS",
+    "SECOND",
+    "Ending",
+    "Gallery",
+    "Story",
+    "clear",
+    "make_gallery",
+    "run",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -44,8 +44,8 @@ generation-1/  drawn by a small generator that was trained on human/photographs:
                text as image generators write it
 generation-3/  drawn by a third generator, trained only on pictures of a second, which was trained only on
                pictures of the first; these files carry no mark, the log knows them
-found/         pictures of the first generator that nobody registered: their parameters say AI, but not
-               which generation
+found/         pictures that nobody registered (the second generator drew them): their parameters text says
+               AI, but not by which model, so that nothing bounds their generation
 computed/      Julia sets: computed, without any model
 copies/        smaller or recompressed copies of pictures in human/
 damaged/       half a JPEG file, and a text file that calls itself a picture
@@ -120,8 +120,9 @@ def make_gallery(root: Path, *, seed: int = 7, say: Callable[[str], None] | None
     for piece in pieces:
         _write_human(writer, piece)
     _write_copies(writer, pieces, seed)
-    first, third = _train(pieces, seed, tell)
-    _write_first(writer, first)
+    first, second, third = _train(pieces, seed, tell)
+    _write_signed(writer, first[:_SIGNED])
+    _write_tagged(writer, first[_SIGNED : _SIGNED + _TAGGED], second[:_UNKNOWN])
     for i, picture in enumerate(third):
         _picture(picture).save(writer.path("third", f"generation-3/plain-{i:02d}.png"))
     for i in range(_COMPUTED):
@@ -185,8 +186,8 @@ def _write_copies(writer: _Writer, pieces: list[Piece], seed: int) -> None:
 
 def _train(
     pieces: list[Piece], seed: int, tell: Callable[[str], None]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Three generators in a row; the pictures of the first and of the third."""
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Three generators in a row, and the pictures of each."""
     from PIL import ImageOps
 
     photographs = [p.image.convert("RGB") for p in pieces if p.photo.origin == "captured"]
@@ -196,36 +197,36 @@ def _train(
     tell("training a second one on nothing but these, and drawing as many")
     second = PictureGenerator().fit(first, seed).draw(_DRAWN, seed + 2)
     tell("training a third one on those: three machine generations from a person")
-    return first, PictureGenerator().fit(second, seed).draw(_THIRD, seed + 3)
+    return first, second, PictureGenerator().fit(second, seed).draw(_THIRD, seed + 3)
 
 
-def _write_first(writer: _Writer, pictures: NDArray[np.uint8]) -> None:
-    """Generation 1: signed ones, tagged ones, and tagged ones that nobody will register."""
-    from PIL.PngImagePlugin import PngInfo
-
+def _write_signed(writer: _Writer, pictures: NDArray[np.uint8]) -> None:
+    """Generation 1, signed by an authority whose keys are forgotten when this returns."""
     authority = make_authority()
     writer.path("papers", ANCHOR).write_bytes(authority.root)
-    model = MODELS[0]
-    draws: Iterator[tuple[int, NDArray[np.uint8]]] = iter(enumerate(pictures))
     plain = writer.root / ".plain.png"
-    for i in range(_SIGNED):
+    for i, picture in enumerate(pictures):
         name = f"generation-1/signed-{i:02d}.png"
-        _picture(next(draws)[1]).save(plain)
-        sign(plain, writer.path("signed", name), authority, model=model, generation=1)
-        writer.declare(name, origin="synthetic", model=model, generation=1)
+        _picture(picture).save(plain)
+        sign(plain, writer.path("signed", name), authority, model=MODELS[0], generation=1)
+        writer.declare(name, origin="synthetic", model=MODELS[0], generation=1)
     plain.unlink()
-    for group, pattern, count in (
-        ("tagged", "generation-1/tagged-{:02d}.png", _TAGGED),
-        ("found", "found/picture-{:02d}.png", _UNKNOWN),
-    ):
-        for i in range(count):
-            number, picture = next(draws)
-            info = PngInfo()
-            info.add_text("parameters", _parameters(number, model))
-            name = pattern.format(i)
-            _picture(picture).save(writer.path(group, name), pnginfo=info)
-            if group == "tagged":
-                writer.declare(name, origin="synthetic", model=model, generation=1)
+
+
+def _write_tagged(writer: _Writer, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
+    """Generation 1 with the model named in a text chunk; generation 2 with a text chunk that names none."""
+    from PIL.PngImagePlugin import PngInfo
+
+    for i, picture in enumerate(first):
+        name = f"generation-1/tagged-{i:02d}.png"
+        info = PngInfo()
+        info.add_text("parameters", _parameters(_SIGNED + i, f"Model: {MODELS[0]}, "))
+        _picture(picture).save(writer.path("tagged", name), pnginfo=info)
+        writer.declare(name, origin="synthetic", model=MODELS[0], generation=1)
+    for i, picture in enumerate(second):
+        info = PngInfo()
+        info.add_text("parameters", _parameters(i, ""))
+        _picture(picture).save(writer.path("found", f"found/picture-{i:02d}.png"), pnginfo=info)
 
 
 def _parameters(number: int, model: str) -> str:
@@ -234,7 +235,7 @@ def _parameters(number: int, model: str) -> str:
     return (
         "no prompt: an unconditional model\n"
         f"Steps: 4, Sampler: PCA mixture, CFG scale: 1, Seed: {number}, Size: {SIDE}x{SIDE}, "
-        f"Model: {model}, Temperature: {generator.temperature}, Version: genepool demo"
+        f"{model}Temperature: {generator.temperature}, Version: genepool demo"
     )
 
 

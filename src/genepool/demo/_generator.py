@@ -125,8 +125,10 @@ class PictureGenerator:
         key, value = np.concatenate(keys), np.concatenate(values)
         query = _keys(smooth[None])
         distance = (key**2).sum(axis=1)[None, :] - 2 * (query @ key.T)
-        best = np.argpartition(distance, 1, axis=1)[:, :2]
-        detail = value[best].mean(axis=1)
+        rows = np.arange(len(distance))
+        best = distance.argmin(axis=1)
+        distance[rows, best] = np.inf
+        detail = (value[best] + value[distance.argmin(axis=1)]) / 2
         refined: _Floats = np.clip(smooth + _overlap_add(detail, smooth.shape[0]), 0, 1).astype(np.float32)
         return refined
 

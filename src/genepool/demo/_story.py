@@ -1,0 +1,226 @@
+"""The story: register what is known, check, set the offenders aside, check the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genepool.demo._gallery import MODELS, Gallery, make_gallery
+from genepool.demo._place import clear, mark
+
+if TYPE_CHECKING:
+    from genepool.config import Config
+    from genepool.dataset import Dataset
+    from genepool.records import Case, Decision
+    from genepool.store import Workspace
+
+__all__ = ["FIRST", "SECOND", "Ending", "Story", "run"]
+
+COHORTS = ("demo-photographs", "demo-drawings")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a check is expected to end: its status and the codes of exactly the rules that do not hold."""
+
+    status: str
+    codes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.status.upper() + (f" ({', '.join(self.codes)})" if self.codes else "")
+
+
+FIRST = Ending("fail", ("GP101", "GP401"))
+"""Too little human work, and a third generation; thresholds are the defaults."""
+SECOND = Ending("pass", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened.
+
+    Attributes:
+        gallery: What was made.
+        first: The decision on all of it.
+        second: The decision on what was left.
+        clean: Folder of what was left.
+        reports: The pages of both decisions.
+        differences: Where the story did not go as expected, a sentence each; empty: it did.
+    """
+
+    gallery: Gallery
+    first: Decision
+    second: Decision
+    clean: Path
+    reports: tuple[Path, Path]
+    differences: tuple[str, ...]
+
+
+def run(
+    directory: Path,
+    *,
+    seed: int = 7,
+    config: Config | None = None,
+    say: Callable[[str], None] | None = None,
+    show: Callable[[Decision, Path], None] | None = None,
+    progress: Callable[[int, int, int, float], None] | None = None,
+) -> Story:
+    """Make the gallery, register it, check it, export what passed, check that.
+
+    ``directory``, ``directory.genepool``, ``directory-clean`` and ``directory-clean.genepool`` are made anew;
+    what an earlier demo left there is removed.
+
+    Args:
+        directory: Where the gallery goes.
+        seed: Of the gallery.
+        config: Settings; its policy should be the default one. None: the defaults. The demo's own certificate
+            authority is trusted in addition.
+        say: Told each step, a sentence at a time.
+        show: Given each decision and the path of its report.
+        progress: As for `genepool.pipeline.check`.
+
+    Raises:
+        UsageError: One of the folders holds something that the demo did not make.
+        MissingExtra: scikit-image or scikit-learn is not installed.
+    """
+    from genepool import dataset, pipeline, store
+    from genepool.config import Config
+
+    tell = say or (lambda _: None)
+    directory = directory.absolute()
+    clean = directory.with_name(f"{directory.name}-clean")
+    places = [directory, clean, _beside(directory), _beside(clean)]
+    clear(*places)
+    gallery = make_gallery(directory, seed=seed, say=tell)
+    tell(_made(gallery))
+    for place in places[2:]:
+        mark(place)
+    settings = config or Config()
+    anchors = (*settings.evidence.trust_anchors, str(gallery.anchor))
+    settings = settings.with_(evidence__trust_anchors=anchors)
+
+    opened = dataset.open(directory)
+    workspace = store.workspace_for(opened)
+    _register(gallery, workspace, settings, tell, progress)
+    first = pipeline.check(opened, config=settings, progress=progress)
+    if show:
+        show(first, workspace.report)
+
+    differences = [*_compare("the first check", first, FIRST), *_compare_images(gallery, first)]
+    n = _export(opened, workspace, first, settings, clean)
+    mark(clean, [p.relative_to(clean).as_posix() for p in clean.rglob("*") if p.is_file()])
+    tell(f"exported the {n:,} approved pictures to {_short(clean)}, with the log that knows their origins")
+    remaining = dataset.open(clean)
+    second = pipeline.check(remaining, config=settings, progress=progress)
+    report = store.workspace_for(remaining).report
+    if show:
+        show(second, report)
+    differences += _compare("the second check", second, SECOND)
+    return Story(gallery, first, second, clean, (workspace.report, report), tuple(differences))
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.genepool")
+
+
+def _short(path: Path) -> str:
+    """Relative to the current folder where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _made(gallery: Gallery) -> str:
+    groups = {name: len(files) for name, files in gallery.groups.items()}
+    human = groups["photographs"] + groups["drawings"]
+    return (
+        f"made {_short(gallery.root)}: {gallery.readable} pictures, {gallery.size / 1e6:.1f} MB, "
+        f"{gallery.seconds:.0f} s: {human} human, {groups['signed'] + groups['tagged']} of generation 1, "
+        f"{groups['third']} of generation 3, {groups['found']} AI ones that nobody registered, "
+        f"{groups['computed']} computed, {groups['copies']} copies; and {groups['damaged']} damaged files"
+    )
+
+
+# ---------------------------------------------------------------------------------------- the steps
+
+
+def _register(
+    gallery: Gallery,
+    workspace: Workspace,
+    config: Config,
+    tell: Callable[[str], None],
+    progress: Callable[[int, int, int, float], None] | None,
+) -> None:
+    """Attest the human work, the three models and the outputs of the first and the third."""
+    from genepool import dataset, provenance, scan
+
+    groups = gallery.groups
+    catalogue = scan.scan(dataset.open(gallery.root), workspace, config=config, progress=progress)
+    for cohort, group, origin in (
+        (COHORTS[0], "photographs", "captured"),
+        (COHORTS[1], "drawings", "human_made"),
+    ):
+        provenance.register_human(
+            catalogue.select(groups[group]), workspace, cohort=cohort, origin=origin, config=config
+        )
+    parent: Sequence[tuple[str, float | None]] = [(COHORTS[0], 1.0)]
+    for model in MODELS:
+        provenance.register_model(workspace, model, trained_on=parent, base=None, config=config)
+        parent = [(model, 1.0)]
+    for model, files in ((MODELS[0], groups["signed"] + groups["tagged"]), (MODELS[2], groups["third"])):
+        provenance.register_outputs(catalogue.select(files), workspace, model=model, config=config)
+    tell(
+        f"registered in the log: {len(groups['photographs'])} photographs and {len(groups['drawings'])} "
+        f"drawings as human work; {MODELS[0]} trained on the photographs, {MODELS[1]} on {MODELS[0]}, "
+        f"{MODELS[2]} on {MODELS[1]}; what {MODELS[0]} and {MODELS[2]} drew"
+    )
+
+
+def _export(opened: Dataset, workspace: Workspace, decision: Decision, config: Config, out: Path) -> int:
+    """Write what nothing was found against, as ``genepool export`` does, and link the log; the number written."""
+    from genepool import dataset, scan, store
+
+    catalogue = scan.scan(opened, workspace, config=config)
+    against: dict[str, Case] = {case.uri: case for case in decision.set_aside}
+    against.update((case.uri, case) for failure in decision.failures for case in failure.cases)
+    table = catalogue.table(["uri", "sha256"])
+    digests = dict(zip(*(table.column(name).to_pylist() for name in ("uri", "sha256")), strict=True))
+    chosen = {uri: digest for uri, digest in digests.items() if uri not in against}
+    manifest = dataset.export(opened, chosen, out, dropped=list(against.values()), sha256=chosen)
+    store.workspace_for(dataset.open(out)).link(workspace.ledger)
+    return manifest.n
+
+
+# ------------------------------------------------------------------------------------ the self-check
+
+
+def _compare(name: str, decision: Decision, expected: Ending) -> list[str]:
+    """What differs between how a check ended and how it should have."""
+    found = Ending(decision.status, tuple(sorted(f.code for f in decision.failures)))
+    return [] if found == expected else [f"{name}: expected {expected}, found {found}"]
+
+
+def _compare_images(gallery: Gallery, decision: Decision) -> list[str]:
+    """The right pictures must have been found, not merely as many."""
+    wanted = {
+        "above the highest generation": (
+            set(gallery.groups["third"]),
+            {case.uri for f in decision.failures if f.code == "GP401" for case in f.cases},
+        ),
+        "set aside": (
+            set(gallery.groups["found"]) | set(gallery.groups["damaged"]),
+            {case.uri for case in decision.set_aside},
+        ),
+    }
+    differences = []
+    for what, (expected, found) in wanted.items():
+        if expected != found:
+            odd = sorted(expected ^ found)
+            differences.append(
+                f"pictures {what}: expected {len(expected)}, found {len(found)}; differing: {odd[0]}"
+                + (f" and {len(odd) - 1} more" if len(odd) > 1 else "")
+            )
+    return differences
