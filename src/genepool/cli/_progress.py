@@ -19,7 +19,9 @@ Report = Callable[[int, int, int, float], None]
 
 @contextlib.contextmanager
 def progress(label: str = "scan") -> Iterator[Report | None]:
-    """``with progress() as report: scan(..., progress=report)``.
+    """A bar while a block runs.
+
+    ``with progress() as report:`` and then, inside, ``scan(..., progress=report)``.
 
     Yields:
         A function for the ``progress`` argument of `genepool.scan.scan` and `genepool.pipeline.check`, or

@@ -10,6 +10,7 @@ from __future__ import annotations
 from genepool.store._catalogue import Catalogue, ScanStats
 from genepool.store._files import sweep
 from genepool.store._index import PartIndex
+from genepool.store._inspect import Health, inspect
 from genepool.store._listing import (
     Listing,
     ListingWriter,
@@ -26,6 +27,7 @@ from genepool.store._workspace import Workspace, workspace_for
 __all__ = [
     "CORE_COLUMNS",
     "Catalogue",
+    "Health",
     "Listing",
     "ListingWriter",
     "PartIndex",
@@ -35,6 +37,7 @@ __all__ = [
     "Workspace",
     "check_part",
     "dataset_folder",
+    "inspect",
     "merkle_root",
     "part_key",
     "part_names",

@@ -225,11 +225,16 @@ class ListingWriter:
             self._temporary.unlink()
 
 
-def listing_batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
+def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa.RecordBatch]:
     """The rows of a listing file, ``size`` at a time.
 
+    Args:
+        path: The file.
+        size: Rows per batch at most.
+        keep: Leave a damaged file where it is.
+
     Raises:
-        WorkspaceError: It is damaged; it has been removed.
+        WorkspaceError: It is damaged; unless ``keep``, it has been removed.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -240,8 +245,9 @@ def listing_batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield from file.iter_batches(batch_size=size, use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        if not keep:
+            with contextlib.suppress(OSError):
+                path.unlink()
         raise WorkspaceError(
             f"listing {path}: expected a readable Parquet file, found damage: {first_line(error)}",
             hint="run the same command again: the listing is made anew from the finished parts",

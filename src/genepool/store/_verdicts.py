@@ -87,6 +87,10 @@ class Verdicts:
         per_image = self._rows("SELECT sha256, count(*) FROM verdicts GROUP BY sha256")
         return sum(int(n) for digest, n in per_image if digest in wanted)
 
+    def check(self) -> list[str]:
+        """What SQLite's own integrity check finds; empty when the file is sound or absent."""
+        return [f"{self.path}: {row[0]}" for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+
     def close(self) -> None:
         """Close the file; the next call opens it again."""
         with self._lock:
