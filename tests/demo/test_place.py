@@ -63,3 +63,14 @@ def test_a_link_is_never_followed(tmp_path):
     with pytest.raises(UsageError, match="found a file or a link"):
         clear(tmp_path / "demo")
     assert (tmp_path / "real" / MARKER).exists()
+
+
+def test_all_or_none(tmp_path):
+    """A refused folder keeps the others."""
+    mine, other = tmp_path / "demo", tmp_path / "demo-clean"
+    mark(mine)
+    other.mkdir()
+    (other / "x.txt").write_text("x")
+    with pytest.raises(UsageError):
+        clear(mine, other)
+    assert (mine / MARKER).exists()

@@ -114,7 +114,7 @@ def test_a_story_that_goes_otherwise_says_how(told):
 
 
 def test_the_command_repeats_itself_and_reports(told, home, monkeypatch):
-    """Over the folder of an earlier demo: replaced, same ending, exit code 0, the last line names the report."""
+    """Over the folder of an earlier demo: replaced, same ending, exit code 0, the report last."""
     story, _ = told
     monkeypatch.setenv("GENEPOOL_HOME", str(home))
     folder = story.gallery.root

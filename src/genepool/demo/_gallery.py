@@ -113,7 +113,7 @@ def make_gallery(root: Path, *, seed: int = 7, say: Callable[[str], None] | None
     start = time.monotonic()
     tell = say or (lambda _: None)
     photos = load_photos()
-    root.mkdir(parents=True, exist_ok=True)
+    mark(root)  # a gallery that is interrupted can be cleared away by the next one
     writer = _Writer(root)
     tell(f"cutting {sum(p.pieces for p in photos)} pieces from {len(photos)} real pictures")
     pieces = [piece for photo in photos for piece in cut(photo, seed)]

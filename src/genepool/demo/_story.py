@@ -180,7 +180,7 @@ def _register(
 
 
 def _export(opened: Dataset, workspace: Workspace, decision: Decision, config: Config, out: Path) -> int:
-    """Write what nothing was found against, as ``genepool export`` does, and link the log; the number written."""
+    """Write what nothing was found against, as ``genepool export`` does, and link the log."""
     from genepool import dataset, scan, store
 
     catalogue = scan.scan(opened, workspace, config=config)
