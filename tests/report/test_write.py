@@ -201,7 +201,7 @@ def test_at_most_two_hundred_thumbnails_and_every_cap_is_printed(tmp_path):
 
 
 def test_the_size_holds_against_grain_and_markup(tmp_path, monkeypatch):
-    """Thumbnails that hardly compress and names that triple when escaped: the page drops pictures, not words."""
+    """Thumbnails that hardly compress, names that triple when escaped: pictures are dropped, not words."""
     held = reports.catalogue(400, names=[f"{'<&' * 100}{i}" for i in range(390)])
     rng = np.random.default_rng(0)
 
