@@ -7,6 +7,7 @@ configuration trusts to keep such records (`EvidenceConfig.archives`).
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import re
 from collections.abc import Collection, Mapping
@@ -40,11 +41,10 @@ def latest_day(value: object) -> dt.date | None:
     try:
         if day:
             return dt.date(year, month, day)
-        first_after = dt.date(year + (month or 12) // 12, (month or 12) % 12 + 1, 1)
-        if month > 12:
-            return None
-        return first_after - dt.timedelta(days=1)
-    except ValueError:
+        if month:
+            return dt.date(year, month, calendar.monthrange(year, month)[1])
+        return dt.date(year, 12, 31)
+    except ValueError:  # no such month, day or year
         return None
 
 

@@ -97,9 +97,14 @@ def _utf16(body: bytes, *, big_endian: bool) -> str:
     return body.decode("utf-16-be" if big_endian else "utf-16-le", "replace").rstrip("\0 ")
 
 
+def _short(name: str) -> bool:
+    """Whether text can be a maker's or a model's name (ComfyUI writes whole graphs into these fields)."""
+    return 0 < len(name) <= 80 and "{" not in name
+
+
 def camera(exif: Exif) -> Evidence | None:
     """The weak human claim of a block that names a camera *and* records a capture, or None."""
-    if not (exif.make and exif.model and (exif.created or exif.exposed)):
+    if not (_short(exif.make) and _short(exif.model) and (exif.created or exif.exposed)):
         return None
     maker = "" if exif.model.startswith(exif.make) else f"{exif.make} "
     who = clean(f"{maker}{exif.model}", 100)
