@@ -6,13 +6,14 @@ worth exactly nothing (a log-likelihood ratio of 0) until it was calibrated on l
 
 from __future__ import annotations
 
-from genepool.detection._calibration import Calibration, load_calibration
+from genepool.detection._calibration import CAP, Calibration, load_calibration
 from genepool.detection._detectors import AbstainingDetector
 from genepool.detection._onnx import OnnxDetector
 from genepool.detection._opinions import Opinion, opinion, opinions
 from genepool.detection._probe import DetectionProbe
 
 __all__ = [
+    "CAP",
     "AbstainingDetector",
     "Calibration",
     "DetectionProbe",

@@ -1,0 +1,13 @@
+"""One origin per image, settled from everything that is known about it, with reasons.
+
+Verified facts take precedence, marks of machine origin are believed from anybody, claims of human origin only
+from whom the policy trusts; what contradicts itself is disputed and never counts as human; everything else
+only moves a capped posterior.
+"""
+
+from __future__ import annotations
+
+from genepool.origin._fold import fold
+from genepool.origin._settle import explain_origin, settle
+
+__all__ = ["explain_origin", "fold", "settle"]
