@@ -54,8 +54,8 @@ class Description:
         self.problem = ""
         self._stream: IO[bytes]
         if name.endswith(".csv"):
-            with stream:
-                self._stream = self._from_csv(stream)
+            with io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="") as text:
+                self._stream = self._from_csv(text)
         elif size <= _IN_MEMORY:
             with stream:
                 self._stream = io.BytesIO(stream.read(size))
@@ -72,11 +72,10 @@ class Description:
         """Let go of the table."""
         self._stream.close()
 
-    def _from_csv(self, stream: IO[bytes]) -> IO[bytes]:
+    def _from_csv(self, text: io.TextIOWrapper) -> IO[bytes]:
         import orjson
 
         lines: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-        text = io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")
         try:
             rows = csv.DictReader(text)
             if self._key not in (rows.fieldnames or ()):

@@ -1,0 +1,134 @@
+"""``genepool export PATH -o OUT``: write the approved subset, byte for byte, with its manifest."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genepool.cli._options import config_option, settings, workers_option, workspace_option
+
+if TYPE_CHECKING:
+    from genepool.dataset import Dataset, Manifest
+    from genepool.records import Case, Decision
+    from genepool.store import Catalogue, Workspace
+
+__all__ = ["command"]
+
+# Named here and not taken from the room, so that --help need not load it; a test holds them equal.
+FORMATS = ("folder", "imagefolder", "webdataset", "parquet")
+
+
+@click.command("export")
+@click.argument("path")
+@click.option("-o", "--output", "out", required=True, metavar="OUT", help="New or empty folder to write to.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="folder", show_default=True, help="What to write."
+)
+@click.option("--all", "everything", is_flag=True, help="Every readable image, whatever the decision says.")
+@workers_option
+@config_option
+@workspace_option
+def command(
+    path: str,
+    out: str,
+    form: str,
+    everything: bool,
+    workspace: str | None,
+    config_file: str | None,
+    workers: int | None,
+) -> int:
+    """Write the images of PATH that the last check found nothing against.
+
+    Bytes are copied unchanged, captions and sidecars come along, and manifest.json says what was written and
+    what was left out. The log of PATH is linked, so that its attestations hold for OUT too.
+    """
+    from genepool import dataset, scan, store
+    from genepool.cli._progress import progress
+
+    opened = dataset.open(path)
+    place = store.workspace_for(opened, workspace)
+    decision = None if everything else _decision(path, place)
+    with progress() as report:
+        catalogue = scan.scan(opened, place, config=settings(config_file, workers), progress=report)
+    if decision is not None:
+        _still_the_same(path, decision, catalogue)
+    manifest, dropped = _export(opened, catalogue, decision, out, form)
+    _link(place, dataset.open(out))
+    _say(manifest, dropped, decision, out)
+    return 0
+
+
+def _decision(path: str, place: Workspace) -> Decision:
+    from genepool import gate
+    from genepool.errors import WorkspaceError
+
+    if place.read_json("decision.json") is None:
+        raise WorkspaceError(
+            f"{path}: expected a decision about these images, found none in {place.root}",
+            hint=f"genepool check {shlex.quote(path)}   (or export everything readable with --all)",
+        )
+    return gate.load_decision(place)
+
+
+def _still_the_same(path: str, decision: Decision, catalogue: Catalogue) -> None:
+    """A decision speaks for the images that it saw, and for no others."""
+    from genepool.errors import WorkspaceError
+
+    found = catalogue.root().hex()
+    if decision.root != found:
+        raise WorkspaceError(
+            f"{path}: expected the {decision.n:,} images that were checked (root {decision.root[:16]}…), "
+            f"found {catalogue.n:,} (root {found[:16]}…)",
+            hint=f"genepool check {shlex.quote(path)}   judges them as they are now",
+        )
+
+
+def _export(
+    opened: Dataset, catalogue: Catalogue, decision: Decision | None, out: str, form: str
+) -> tuple[Manifest, dict[str, int]]:
+    from genepool import dataset
+
+    against: dict[str, Case] = {case.uri: case for case in catalogue.cases()}
+    if decision is not None:
+        for failure in decision.failures:
+            against.update((case.uri, case) for case in failure.cases)
+        for case in decision.set_aside:
+            against.setdefault(case.uri, case)
+    digests: dict[str, bytes] = {}
+    for batch in catalogue.batches(["uri", "sha256"]):
+        uris, sha256 = (batch.column(name).to_pylist() for name in ("uri", "sha256"))
+        digests.update((u, d) for u, d in zip(uris, sha256, strict=True) if u not in against)
+    dropped = [against[uri] for uri in sorted(against)]
+    manifest = dataset.export(opened, digests, out, format=form, dropped=dropped, sha256=digests)
+    return manifest, dict(manifest.dropped)
+
+
+def _link(place: Workspace, exported: Dataset) -> None:
+    """Let the new set's checks read the logs that this one's read."""
+    from genepool import store
+
+    fresh = store.workspace_for(exported)
+    for log in (*place.links(), *([place.ledger] if place.ledger.is_dir() else [])):
+        if str(log) != str(fresh.ledger):
+            fresh.link(log)
+
+
+def _say(manifest: Manifest, dropped: dict[str, int], decision: Decision | None, out: str) -> None:
+    verdict = (
+        "every readable image"
+        if decision is None
+        else f"decision of the last check: {decision.status.upper()}"
+    )
+    lines = [
+        f"{manifest.n:,} images written to {manifest.path} as {manifest.format} "
+        f"({manifest.bytes / 1e6:,.1f} MB, root {manifest.root[:16]}…) · {verdict}"
+    ]
+    if dropped:
+        total = sum(dropped.values())
+        reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(dropped.items()))
+        lines.append(f"  left out    {total:,}: {reasons}   (each one in {Path(out) / 'dropped.jsonl'})")
+    lines.append(f"  → genepool check {shlex.quote(out)}")
+    click.echo("\n".join(lines))
