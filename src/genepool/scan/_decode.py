@@ -128,7 +128,10 @@ def read_header(data: bytes, *, max_pixels: int) -> tuple[Header, list[str]]:
         notes = ["broken-exif"] if broken else []
         if frames > 1:
             notes.append("multi-page" if kind == "TIFF" else "animated")
-        return Header(kind, image.width, image.height, image.mode, orientation, frames), notes
+        width, height = image.size
+        if kind == "TIFF" and orientation >= 5:
+            width, height = height, width  # Pillow announces a TIFF's size as it will be after rotation
+        return Header(kind, width, height, image.mode, orientation, frames), notes
 
 
 def decode(data: bytes, header: Header) -> Decoded:
@@ -149,11 +152,13 @@ def decode(data: bytes, header: Header) -> Decoded:
         notes = []
         if header.format == "JPEG" and header.mode in ("RGB", "L"):
             notes.append("jpeg-warning")  # libjpeg complained, but every row was there
+        # Pillow rotates some formats itself while loading, and then drops the tag.
+        orientation = _orientation(image)[0] if header.orientation > 1 else 1
         with _explained(header.format):
             rgb, rgba = _raster(image, notes)
     return Decoded(
-        rotated(rgb, header.orientation),
-        None if rgba is None else rotated(rgba, header.orientation),
+        rotated(rgb, orientation),
+        None if rgba is None else rotated(rgba, orientation),
         _identity("pillow"),
         notes,
     )
