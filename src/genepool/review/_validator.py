@@ -1,0 +1,297 @@
+"""`HumanInLoopValidator`: the seed's fourth face."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genepool.errors import UsageError
+from genepool.records import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from genepool.config import Config
+    from genepool.store import Verdicts, Workspace
+
+__all__ = ["HumanInLoopValidator", "Question", "ReviewStatus"]
+
+_ANSWERS = ("human", "ai", "unsure")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One image to show to a person.
+
+    Attributes:
+        uri: Where it lies in the dataset (the first of equal files).
+        sha256: Its digest, 64 hex digits: what `HumanInLoopValidator.record` wants.
+        copies: Files of the set that have these bytes, all settled by one answer.
+        status: ``disputed`` or ``unknown``.
+        why: One sentence, to be shown only after the answer: a reviewer judges blind.
+    """
+
+    uri: str
+    sha256: str
+    copies: int
+    status: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStatus:
+    """How far the review of a set has come.
+
+    Attributes:
+        n: Readable images.
+        settled_human: Images that are verified human.
+        settled_ai: Images that are verified machine-made, or computed.
+        disputed: Images whose evidence contradicts itself.
+        unknown: Images about which nothing decisive is known.
+        verdicts: Verdicts on images of this set, controls left out.
+        reviewed: Images with at least one.
+        disagreed: Images on which reviewers contradict each other.
+        waiting: Undecided images that nobody has looked at.
+        reviewers: Verdicts by reviewer.
+    """
+
+    n: int
+    settled_human: int
+    settled_ai: int
+    disputed: int
+    unknown: int
+    verdicts: int
+    reviewed: int
+    disagreed: int
+    waiting: int
+    reviewers: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, in order."""
+        return asdict(self)
+
+
+class HumanInLoopValidator:
+    """Collects people's verdicts about a dataset's images.
+
+    Args:
+        workspace: Where verdicts are kept; None: the workspace of the dataset that was asked about last.
+        config: Settings; None: ``genepool.toml`` of the current folder, else the defaults.
+        clock: Unix seconds now.
+    """
+
+    def __init__(
+        self,
+        workspace: str | Path | None = None,
+        *,
+        config: Config | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.workspace = workspace
+        self._config = config
+        self._clock = clock
+        self._place: Workspace | None = None
+
+    def next_batch(self, dataset: Any, n: int = 20, *, reviewer: str | None = None) -> list[Question]:
+        """The images that people should look at next: undecided ones, those that settle most first.
+
+        Disputed images come first, then those that most files of the set repeat, then those about which the
+        evidence is most balanced; ties fall by digest, which is as good as a draw and the same every time.
+        Images that have a verdict already are left out, unless reviewers contradict each other (then a
+        reviewer who has not looked is asked).
+
+        Args:
+            dataset: Anything that `genepool.open` takes.
+            n: How many, at least 1.
+            reviewer: Leave out what this person has judged.
+
+        Raises:
+            UsageError: n below 1.
+            SourceError: Nothing to read.
+        """
+        wanted: Any = n
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+            raise UsageError(f"next batch: expected a number of images of at least 1, found {n!r}")
+        origins = self._origins(dataset)
+        answers = self._answers()
+        rows = _undecided(origins)
+        p = origins.column("p_human").to_numpy()
+        uris, status = origins.column("uri").to_pylist(), origins.column("status").to_pylist()
+        digests = [digest.hex() for digest in origins.column("sha256").to_pylist()]
+        copies = Counter(digests[i] for i in rows)
+        first: dict[str, int] = {}
+        for i in rows:
+            if _open(answers.get(digests[i], {}), reviewer):
+                first.setdefault(digests[i], i)
+
+        def rank(item: tuple[str, int]) -> tuple[bool, int, float, str]:
+            digest, i = item
+            return status[i] != "disputed", -copies[digest], abs(float(p[i]) - 0.5), digest
+
+        order = sorted(first.items(), key=rank)
+        return [
+            Question(uris[i], digest, copies[digest], status[i], _why(status[i], copies[digest], float(p[i])))
+            for digest, i in order[:n]
+        ]
+
+    def record(
+        self,
+        sha256: str | bytes,
+        answer: str,
+        reviewer: str,
+        *,
+        comment: str = "",
+        control: bool = False,
+        dataset: Any = None,
+    ) -> Verdict:
+        """Keep one person's verdict; it is on the disk when this returns.
+
+        A changed mind is a second verdict; nothing is ever overwritten.
+
+        Args:
+            sha256: The image's digest: 32 bytes or 64 hex digits.
+            answer: ``human``, ``ai`` or ``unsure``.
+            reviewer: The person's name.
+            comment: In the person's own words.
+            control: The image was a seeded control: it measures the reviewer, not the image.
+            dataset: The set it belongs to; None: the one asked about last.
+
+        Raises:
+            UsageError: Not a digest, an unknown answer, nobody named, or no workspace to keep it in.
+            WorkspaceError: It cannot be written.
+        """
+        digest: Any = sha256.hex() if isinstance(sha256, bytes) else sha256
+        person: Any = reviewer
+        if not isinstance(digest, str) or len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
+            raise UsageError(f"verdict: expected a SHA-256 of 64 hex digits, found {sha256!r}")
+        if answer not in _ANSWERS:
+            raise UsageError(f"verdict: expected one of {', '.join(_ANSWERS)}, found {answer!r}")
+        if not isinstance(person, str) or not person.strip():
+            raise UsageError(
+                f"verdict: expected the name of a person, found {reviewer!r}",
+                hint="judgements come from people only",
+            )
+        verdict = Verdict(
+            sha256=digest.lower(),
+            answer=answer,  # type: ignore[arg-type]  # checked above
+            reviewer=reviewer.strip(),
+            at=self._clock(),
+            control=bool(control),
+            comment=comment,
+        )
+        if dataset is not None:
+            self._open(dataset)
+        with self._verdicts() as verdicts:
+            verdicts.add(verdict)
+        return verdict
+
+    def verdicts(self, dataset: Any = None) -> list[Verdict]:
+        """Every verdict of the workspace, oldest first.
+
+        Args:
+            dataset: Whose workspace; None: that of the dataset asked about last, or the one given.
+
+        Raises:
+            UsageError: No workspace is known yet.
+        """
+        if dataset is not None:
+            self._open(dataset)
+        with self._verdicts() as found:
+            return found.all()
+
+    def status(self, dataset: Any) -> ReviewStatus:
+        """How far the review of a dataset has come.
+
+        Args:
+            dataset: Anything that `genepool.open` takes.
+
+        Raises:
+            SourceError: Nothing to read.
+        """
+        origins = self._origins(dataset)
+        answers = self._answers()
+        digests = [digest.hex() for digest in origins.column("sha256").to_pylist()]
+        status = Counter(origins.column("status").to_pylist())
+        human = int(np.count_nonzero(origins.column("human").to_numpy(zero_copy_only=False)))
+        mine = set(digests)
+        given = [v for v in self.verdicts() if not v.control and v.sha256 in mine]
+        undecided = {digests[i] for i in _undecided(origins)}
+        return ReviewStatus(
+            n=origins.num_rows,
+            settled_human=human,
+            settled_ai=status["settled"] - human,
+            disputed=status["disputed"],
+            unknown=status["unknown"],
+            verdicts=len(given),
+            reviewed=sum(digest in answers for digest in digests),
+            disagreed=sum(_disagree(answers.get(digest, {})) for digest in digests),
+            waiting=len(undecided - set(answers)),
+            reviewers=dict(sorted(Counter(v.reviewer for v in given).items())),
+        )
+
+    # -------------------------------------------------------------------------------- private
+
+    def _open(self, data: Any) -> tuple[Any, Workspace]:
+        from genepool import dataset, store
+
+        opened = dataset.open(data)
+        self._place = store.workspace_for(opened, self.workspace)
+        return opened, self._place
+
+    def _origins(self, data: Any) -> pa.Table:
+        from genepool import origin, scan
+        from genepool.config import load
+
+        opened, place = self._open(data)
+        config = self._config or load()
+        return origin.settle(scan.scan(opened, place, config=config), place, config)
+
+    def _verdicts(self) -> Verdicts:
+        from genepool.store import Verdicts, Workspace
+
+        if self._place is None and self.workspace is None:
+            raise UsageError(
+                "verdicts: expected a workspace, found neither one nor a dataset",
+                hint="HumanInLoopValidator(workspace=...), or ask for next_batch(dataset, n) first",
+            )
+        return Verdicts(self._place or Workspace(str(self.workspace)))
+
+    def _answers(self) -> dict[str, dict[str, str]]:
+        """Digest → reviewer → last answer, controls left out."""
+        found: dict[str, dict[str, str]] = {}
+        for verdict in self.verdicts():
+            if not verdict.control:
+                found.setdefault(verdict.sha256, {})[verdict.reviewer] = verdict.answer
+        return found
+
+
+def _undecided(origins: pa.Table) -> list[int]:
+    status = origins.column("status").to_numpy(zero_copy_only=False)
+    found: list[int] = np.flatnonzero(status != "settled").tolist()
+    return found
+
+
+def _disagree(answers: dict[str, str]) -> bool:
+    return {"human", "ai"} <= set(answers.values())
+
+
+def _open(answers: dict[str, str], reviewer: str | None) -> bool:
+    """Whether an image still needs a look, by this person: nobody has decided, or the votes are tied."""
+    if reviewer is not None and reviewer in answers:
+        return False
+    decided = [answer for answer in answers.values() if answer != "unsure"]
+    return 2 * decided.count("human") == len(decided)
+
+
+def _why(status: str, copies: int, p: float) -> str:
+    disputed = status == "disputed"
+    reason = "its evidence contradicts itself" if disputed else "nothing decisive is known about it"
+    more = f"; one answer speaks for {copies} equal files" if copies > 1 else ""
+    return f"{reason} (p(human) = {p:.2f}){more}"
