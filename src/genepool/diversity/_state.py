@@ -61,8 +61,11 @@ class StyleState:
             MeasureError: NaN, another width.
         """
         whitened = self.panel.whiten(vectors)
-        on = self.on_support(whitened, verified)
         weight = np.ones(len(whitened)) if weights is None else np.asarray(weights, np.float64)
+        self.add(whitened, self.on_support(whitened, verified), weight)
+
+    def add(self, whitened: NDArray[np.float64], on: NDArray[np.bool_], weight: NDArray[np.float64]) -> None:
+        """Add images that are whitened already and known to be on support or not."""
         self.n += len(whitened)
         self.n_on += int(on.sum())
         self.weight_on += math.fsum(weight[on])
@@ -161,7 +164,11 @@ class SpreadState:
         """Add images, with the same arguments as in the first pass."""
         whitened = self.first.panel.whiten(vectors)
         weight = np.ones(len(whitened)) if weights is None else np.asarray(weights, np.float64)
-        alike = likeness(self.first, whitened, self.first.on_support(whitened, verified), weight)
+        self.add(whitened, self.first.on_support(whitened, verified), weight)
+
+    def add(self, whitened: NDArray[np.float64], on: NDArray[np.bool_], weight: NDArray[np.float64]) -> None:
+        """Add images that are whitened already and known to be on support or not."""
+        alike = likeness(self.first, whitened, on, weight)
         self.n += len(whitened)
         self.squares += math.fsum(weight**2)
         self.total += math.fsum(weight**2 * (alike - self.purity) ** 2)

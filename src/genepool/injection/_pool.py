@@ -1,0 +1,133 @@
+"""What injection works on: the images of a set and of a reserve, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genepool.diversity import (
+    Panel,
+    SpreadState,
+    StyleEstimate,
+    StyleState,
+    cluster_weights,
+    index_of,
+    near_duplicates,
+)
+from genepool.errors import MeasureError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from genepool.config import Config
+    from genepool.dataset import Dataset
+    from genepool.store import Catalogue, Workspace
+
+__all__ = ["Pool"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The images of a dataset (first) and of a reserve (after them), in the order of their catalogues.
+
+    Attributes:
+        panel: The reference.
+        uris: As in the dataset they come from.
+        reserve: Which are of the reserve.
+        whitened: ``(n, d)`` style vectors.
+        on: On support or verified human.
+        human: Verified human.
+        ai: Verified machine-made.
+        cluster: Near-duplicate clusters over both.
+        alpha: 1 − confidence of the index.
+    """
+
+    panel: Panel
+    uris: tuple[str, ...]
+    reserve: NDArray[np.bool_]
+    whitened: NDArray[np.float64]
+    on: NDArray[np.bool_]
+    human: NDArray[np.bool_]
+    ai: NDArray[np.bool_]
+    cluster: NDArray[np.int64]
+    alpha: float
+
+    def index(self, chosen: NDArray[np.intp]) -> StyleEstimate:
+        """The style diversity index of some of the images, as `StyleDiversityIndex` would find it.
+
+        Raises:
+            MeasureError: Fewer than two images.
+        """
+        state = StyleState(self.panel)
+        weight = cluster_weights(self.cluster[chosen])
+        for at in range(0, len(chosen), 8192):
+            part = chosen[at : at + 8192]
+            state.add(self.whitened[part], self.on[part], weight[at : at + 8192])
+        spread = SpreadState(state)
+        stride = max(1, len(chosen) // 20_000)
+        sample = np.arange(0, len(chosen), stride)
+        for at in range(0, len(sample), 8192):
+            pick = sample[at : at + 8192]
+            spread.add(self.whitened[chosen[pick]], self.on[chosen[pick]], weight[pick])
+        return index_of(state, spread, self.alpha)
+
+    def keepers(self, among: NDArray[np.intp]) -> NDArray[np.intp]:
+        """One image of each near-duplicate cluster: of the set before the reserve, verified human before others."""
+        order = among[np.lexsort((among, ~self.human[among], self.reserve[among]))]
+        _, first = np.unique(self.cluster[order], return_index=True)
+        return np.sort(order[first])
+
+
+def load(parts: list[tuple[Catalogue, Workspace]], panel: Panel, config: Config) -> Pool:
+    """Read the catalogues of a set and, perhaps, of a reserve.
+
+    Origins that are not settled yet are settled here.
+
+    Raises:
+        MeasureError: Vectors of another embedder than the panel's, fewer than two images.
+    """
+    from genepool import origin
+
+    whitened: list[NDArray[np.float64]] = []
+    uris: list[str] = []
+    columns: dict[str, list[Any]] = {"reserve": [], "human": [], "ai": [], "phash": []}
+    for number, (catalogue, place) in enumerate(parts):
+        table = catalogue.table(["uri", "embedder", "phash"])
+        for name in set(table.column("embedder").to_pylist()):
+            panel.check_embedder(str(name))
+        origins = catalogue.origins()
+        if origins is None:
+            origins = origin.settle(catalogue, place, config)
+        uris += table.column("uri").to_pylist()
+        columns["phash"] += table.column("phash").to_pylist()
+        columns["reserve"].append(np.full(catalogue.n, number > 0))
+        for name in ("human", "ai"):
+            columns[name].append(np.asarray(origins.column(name).to_numpy(zero_copy_only=False), bool))
+        whitened += [panel.whiten(part) for part in catalogue.vectors("style")]
+    if len(uris) < 2:
+        raise MeasureError(f"injection: expected at least two readable images, found {len(uris)}")
+    vectors = np.concatenate(whitened)
+    human = np.concatenate(columns["human"])
+    anchors = vectors[human]
+    anchors = anchors[~panel.supported(anchors)]
+    return Pool(
+        panel=panel,
+        uris=tuple(uris),
+        reserve=np.concatenate(columns["reserve"]),
+        whitened=vectors,
+        on=StyleState(panel, anchors).on_support(vectors, human),
+        human=human,
+        ai=np.concatenate(columns["ai"]),
+        cluster=near_duplicates(columns["phash"]),
+        alpha=config.policy.alpha,
+    )
+
+
+def scanned(dataset: Dataset, workspace: Any, config: Config) -> tuple[Catalogue, Workspace]:
+    """The catalogue of a dataset and the place where it is kept."""
+    from genepool import scan, store
+
+    place = store.workspace_for(dataset, workspace)
+    return scan.scan(dataset, place, config=config), place
