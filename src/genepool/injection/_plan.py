@@ -35,7 +35,7 @@ class InjectionPlan:
     """What `inject_diversity` would do to a dataset.
 
     Attributes:
-        accepted: Whether the plan may be carried out: the index's lower bound rises and the human share holds.
+        accepted: Whether it may be carried out: the index's lower bound rises and the human share holds.
         method: ``retrieve``, ``reweight``, ``retrieve+reweight`` or ``none``.
         before, after: The index of the set as it is and as it would be.
         kept: Uris of the dataset that stay.
@@ -93,8 +93,8 @@ def plan_injection(
         dataset: Anything that `genepool.open` takes.
         reserve: Further images to draw on, likewise.
         floor: Index that the lower bound should reach; None: ``policy.diversity``.
-        human_ratio: Verified human share that must not be undercut; None: ``policy.human_ratio``. Where the set
-            does not reach it, its own share must not fall.
+        human_ratio: Verified human share that must not be undercut; None: ``policy.human_ratio``. Where the
+            set does not reach it, its own share must not fall.
         workspace: Where results are kept; None: beside the dataset.
         config: Settings; None: ``genepool.toml`` of the current folder, else the defaults.
 
@@ -137,9 +137,9 @@ def _decide(planner: _Planner, opened: Dataset, store: Dataset | None) -> Inject
     if method != "none":
         reasons += refused
         reasons.append(
-            f"{method}: index {before.value:.2f} [{before.lower:.2f}, {before.upper:.2f}] → {after.value:.2f} "
-            f"[{after.lower:.2f}, {after.upper:.2f}], floor {planner.floor:.2f}, images {len(start)} → "
-            f"{len(chosen)}, verified human {shares[0]:.2f} → {shares[1]:.2f}"
+            f"{method}: index {before.value:.2f} [{before.lower:.2f}, {before.upper:.2f}] → "
+            f"{after.value:.2f} [{after.lower:.2f}, {after.upper:.2f}], floor {planner.floor:.2f}, images "
+            f"{len(start)} → {len(chosen)}, verified human {shares[0]:.2f} → {shares[1]:.2f}"
         )
     stay = np.zeros(len(pool.uris), bool)
     stay[chosen] = True
@@ -268,11 +268,7 @@ class _Planner:
         """Those images, human first, that leave the quota whole."""
         take = []
         for i in images[np.argsort(self.claim[images], kind="stable")]:
-            if (
-                used + self.claim[i] <= max(allowed, used) + 1e-9
-                if self.claim[i] <= 0
-                else (used + self.claim[i] <= allowed + 1e-9)
-            ):
+            if self.claim[i] <= 0 or used + self.claim[i] <= allowed + 1e-9:
                 take.append(int(i))
                 used += float(self.claim[i])
         return np.array(take, np.intp), used
@@ -281,8 +277,8 @@ class _Planner:
         """The largest subset, on support and without near-copies, whose index clears the floor.
 
         Returns:
-            The images, the duality gap of the weighting behind them, and the largest effective number of styles
-            that any weighting at this cap can have. None: fewer than four candidates.
+            The images, the duality gap of the weighting behind them, and the largest effective number of
+            styles that any weighting at this cap can have. None: fewer than four candidates.
         """
         pool = self.pool
         among = pool.keepers(np.arange(len(pool.uris)))

@@ -74,7 +74,7 @@ class Pool:
         return index_of(state, spread, self.alpha)
 
     def keepers(self, among: NDArray[np.intp]) -> NDArray[np.intp]:
-        """One image of each near-duplicate cluster: of the set before the reserve, verified human before others."""
+        """One image of each near-duplicate cluster: the set's before the reserve's, verified human first."""
         order = among[np.lexsort((among, ~self.human[among], self.reserve[among]))]
         _, first = np.unique(self.cluster[order], return_index=True)
         return np.sort(order[first])
