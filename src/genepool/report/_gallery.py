@@ -132,7 +132,7 @@ def uncertain(origins: Any) -> list[Gallery]:
     if unsure.num_rows:
         gap = pc.round(pc.abs(pc.subtract(unsure["p_human"], 0.5)), ndigits=6)
         # Ties (images without any evidence) keep the order of the catalogue.
-        order = pc.sort_indices(pc.cast(gap, "float64")).to_pylist()[:UNCERTAIN]
+        order = pc.sort_indices(gap)[:UNCERTAIN]
         text = "Nothing trusted speaks for or against a person; nearest to even odds first."
         tiles = _from_table("uncertain", "Least sure", text, unsure.take(order), UNCERTAIN).tiles
         galleries.append(Gallery("uncertain", "Least sure", text, tiles, unsure.num_rows))

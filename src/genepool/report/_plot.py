@@ -96,7 +96,7 @@ def bars(counts: Mapping[str, int], colours: Mapping[str, str] | None = None) ->
     for row, n in enumerate(values):
         axes.text(n + longest * 0.02, row, f"{count(n)}  ·  {share(n, total)}", va="center", fontsize=12)
     axes.set_yticks(range(len(values)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(max(1, len(values)) - 0.5, -0.5)
     axes.set_xlim(0, longest * 1.42)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
@@ -137,6 +137,7 @@ def generations(counts: Mapping[str, int], maximum: int | None = None) -> Figure
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_ylim(0, highest * 1.22)
+    axes.set_xlim(-0.6, max(len(names), 5) - 0.4)  # two columns are no wider than seven
     return figure
 
 

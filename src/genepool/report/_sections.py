@@ -198,7 +198,7 @@ def steps(decision: Decision) -> list[Step]:
         found.append(
             Step(
                 "",
-                "train",
+                "Train on it",
                 "pass",
                 "Every rule of the policy holds.",
                 "Write the approved images out, or train on the set as it is; after a change, check again.",

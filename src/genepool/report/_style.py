@@ -70,7 +70,7 @@ def look(catalogue: Catalogue | None, origins: Any) -> StyleView | None:
     groups = _groups(origins, catalogue.n)
     return StyleView(
         points,
-        tuple(groups[i] for i in rows),
+        tuple(groups[rows].tolist()),
         catalogue.n,
         tuple(uris[int(rows[few[i]])].as_py() for i in rare),
         tuple(uris[int(rows[few[i]])].as_py() for i in common),
@@ -124,8 +124,8 @@ def _extremes(vectors: NDArray[np.float32]) -> tuple[list[int], list[int]]:
     return [int(i) for i in order[::-1][:SHOWN]], common
 
 
-def _groups(origins: Any, n: int) -> list[str]:
+def _groups(origins: Any, n: int) -> NDArray[np.str_]:
     if origins is None or origins.num_rows != n or not {"human", "ai"} <= set(origins.column_names):
-        return ["unknown"] * n
-    human, ai = origins["human"].to_pylist(), origins["ai"].to_pylist()
-    return ["human" if h else "AI" if a else "unknown" for h, a in zip(human, ai, strict=True)]
+        return np.full(n, "unknown")
+    human, ai = (np.asarray(origins[name]).astype(bool) for name in ("human", "ai"))
+    return np.where(human, "human", np.where(ai, "AI", "unknown"))
