@@ -17,7 +17,9 @@ def paint() -> Painter:
     """``paint(seed, format)``: the bytes of a small picture; other seeds give other bytes."""
 
     def make(seed: int = 0, form: str = "JPEG", **options: object) -> bytes:
-        image = Image.linear_gradient("L").resize((24, 16)).convert("RGB").point(lambda v: (v + 37 * seed) % 256)
+        image = (
+            Image.linear_gradient("L").resize((24, 16)).convert("RGB").point(lambda v: (v + 37 * seed) % 256)
+        )
         buffer = io.BytesIO()
         image.save(buffer, form, **options)
         return buffer.getvalue()
@@ -35,7 +37,9 @@ def gallery(tmp_path: Path, paint: Painter) -> Path:
     (root / "b.PNG").write_bytes(paint(2, "PNG"))
     (root / "b.json").write_text('{"url": "x", "prompt": "second", "text": "first"}')
     (root / "c.webp").write_bytes(paint(3, "WEBP"))
-    (root / "c.webp.genepool.json").write_text('{"origin": "captured", "artist": "Ada", "caption": "claimed"}')
+    (root / "c.webp.genepool.json").write_text(
+        '{"origin": "captured", "artist": "Ada", "caption": "claimed"}'
+    )
     (root / "c.txt").write_text("not this one")
     (root / "inner" / "d.avif").write_bytes(paint(4, "AVIF"))
     (root / "inner" / "e.tiff").write_bytes(paint(5, "TIFF"))

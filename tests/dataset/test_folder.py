@@ -6,7 +6,6 @@ import os
 import pickle
 import time
 import tracemalloc
-from pathlib import Path
 
 import pytest
 
@@ -257,7 +256,9 @@ def test_hostile_sidecars_are_bounded(gallery, text):
 
 def test_a_huge_sidecar_line_and_a_huge_caption_cost_little(gallery):
     with (gallery / "genepool.jsonl").open("ab") as table:
-        table.write(b'{"file": "a.jpg", "style": "' + b"x" * (3 << 20) + b'"}\n{"file": "a.jpg", "style": "ok"}\n')
+        table.write(
+            b'{"file": "a.jpg", "style": "' + b"x" * (3 << 20) + b'"}\n{"file": "a.jpg", "style": "ok"}\n'
+        )
     (gallery / "a.txt").write_text("y" * (2 << 20))
     samples = {s.item.uri: s for s in dataset.open(gallery)}
     assert samples["a.jpg"].declared == {"style": "ok"}
@@ -358,7 +359,7 @@ def test_union_keeps_parts_apart_and_selections(gallery, tmp_path, paint):
 
 
 def test_listing_many_files_streams(tmp_path, monkeypatch):
-    """The parent's memory is that of the names, not of the items: 300 bytes a file here, 3 kB if items were kept."""
+    """The parent's memory is that of the names, not of the items."""
     folder = tmp_path / "many"
     folder.mkdir()
     (folder / "x0.jpg").write_bytes(b"x")

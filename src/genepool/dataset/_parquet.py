@@ -27,7 +27,7 @@ _TEXT_COLUMNS = (
 
 
 class _Column(NamedTuple):
-    """An image column and the leaf columns to read, empty where there is none."""
+    """An image column, its leaf column of bytes, and its leaf column of paths, if any."""
 
     name: str
     bytes_at: str
@@ -199,33 +199,43 @@ def _open(path: str) -> Iterator[Any]:
 def image_columns(schema: Any) -> list[_Column]:
     """The columns of an Arrow schema that hold images, the best first."""
     import orjson
-    import pyarrow as pa
-
-    def binary(kind: Any) -> bool:
-        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
     features: dict[str, Any] = {}
     with contextlib.suppress(orjson.JSONDecodeError, AttributeError, TypeError):
         info = orjson.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         features = dict(info.get("info", {}).get("features", {}))
-    ranked: list[tuple[int, int, int, _Column]] = []
-    binaries = [field.name for field in schema if binary(field.type)]
+    ranked: list[tuple[bool, int, int, _Column]] = []
     for index, field in enumerate(schema):
-        named = isinstance(features.get(field.name), dict) and features[field.name].get("_type") == "Image"
-        column = None
-        if pa.types.is_struct(field.type):
-            inner = {field.type[i].name: field.type[i].type for i in range(field.type.num_fields)}
-            if "bytes" in inner and binary(inner["bytes"]):
-                path = f"{field.name}.path" if "path" in inner and pa.types.is_string(inner["path"]) else ""
-                column = _Column(field.name, f"{field.name}.bytes", path)
-        elif binary(field.type) and (named or field.name.lower() in _NAMES or len(binaries) == 1):
-            column = _Column(field.name, field.name, "")
-        elif named and pa.types.is_string(field.type):
-            column = _Column(field.name, "", field.name)
+        feature = features.get(field.name)
+        named = isinstance(feature, dict) and feature.get("_type") == "Image"
+        column = _image_column(field, named=named or field.name.lower() in _NAMES)
         if column is not None:
             name = field.name.lower()
-            ranked.append((0 if named else 1, _NAMES.index(name) if name in _NAMES else 99, index, column))
+            ranked.append((not named, _NAMES.index(name) if name in _NAMES else 99, index, column))
+    if not ranked:
+        only = [field.name for field in schema if _is_binary(field.type)]
+        return [_Column(only[0], only[0], "")] if len(only) == 1 else []
     return [column for *_, column in sorted(ranked)]
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _image_column(field: Any, *, named: bool) -> _Column | None:
+    """A column that can hold images, ``named`` being whether its name or the schema says that it does."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(field.type):
+        inner = {part.name: part.type for part in field.type}
+        if "bytes" in inner and _is_binary(inner["bytes"]):
+            path = f"{field.name}.path" if pa.types.is_string(inner.get("path", pa.null())) else ""
+            return _Column(field.name, f"{field.name}.bytes", path)
+    elif named and _is_binary(field.type):
+        return _Column(field.name, field.name, "")
+    return None
 
 
 def _stream(table: Any, rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -236,7 +246,7 @@ def _stream(table: Any, rows: Sequence[int]) -> Iterator[tuple[int, dict[str, An
         return
     image = columns[0]
     texts = [name for name in _TEXT_COLUMNS if name in schema.names and name != image.name]
-    leaves = [leaf for leaf in (image.bytes_at, image.path_at) if leaf] + texts
+    leaves = [image.bytes_at, *([image.path_at] if image.path_at else []), *texts]
     first, wanted = 0, 0
     for group in range(table.metadata.num_row_groups):
         n = table.metadata.row_group(group).num_rows
@@ -258,7 +268,7 @@ def _values(batch: Any, at: int, image: _Column, texts: Sequence[str]) -> dict[s
     if isinstance(whole, dict):
         values["\0bytes"], values["\0path"] = whole.get("bytes"), whole.get("path")
     else:
-        values["\0bytes" if image.bytes_at else "\0path"] = whole
+        values["\0bytes"] = whole
     return values
 
 
