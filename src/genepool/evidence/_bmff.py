@@ -40,6 +40,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 def walk_bmff(data: bytes, marks: Marks) -> None:
     """Marks of an AVIF or HEIF file."""
+    seen = False
     for kind, start, end in _boxes(data, 0, len(data)):
         if kind == b"ftyp":
             brands = {
@@ -53,7 +54,8 @@ def walk_bmff(data: bytes, marks: Marks) -> None:
             return  # `ftyp` comes first
         elif kind == b"uuid" and data[start : start + 16] == _C2PA_UUID:
             _store(data, start, end, marks)
-        elif kind == b"meta":
+        elif kind == b"meta" and not seen:
+            seen = True  # a file has one; reading more would let a file make us work for ever
             _meta(data, start + 4, end, marks)
 
 
@@ -77,7 +79,7 @@ def _meta(data: bytes, start: int, end: int, marks: Marks) -> None:
     wanted = _wanted(data, *parts[b"iinf"])
     if not wanted:
         return
-    for item, content in _contents(data, parts[b"iloc"], parts.get(b"idat"), frozenset(wanted)):
+    for item, content in _contents(data, parts[b"iloc"], parts.get(b"idat"), set(wanted)):
         if wanted[item] == "xmp":
             marks.add_xmp(content)
         elif len(content) > 4:
@@ -123,7 +125,7 @@ class _Cursor:
 
 
 def _contents(
-    data: bytes, iloc: tuple[int, int], idat: tuple[int, int] | None, wanted: frozenset[int]
+    data: bytes, iloc: tuple[int, int], idat: tuple[int, int] | None, wanted: set[int]
 ) -> Iterator[tuple[int, bytes]]:
     """``(item, bytes)`` of wanted items whose extents lie in the file or in ``idat``."""
     cursor = _Cursor(data, *iloc)
@@ -143,6 +145,7 @@ def _contents(
             cursor.take(index_size)
             extents.append((base + cursor.take(offset_size), cursor.take(length_size)))
         if item in wanted and method in (0, 1):
+            wanted.discard(item)
             content = _join(data, extents, idat if method == 1 else (0, len(data)))
             if content:
                 yield item, content

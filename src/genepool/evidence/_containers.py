@@ -19,6 +19,8 @@ MAX_STEPS = 200_000
 """Chunks, segments or sub-blocks that are walked before the rest is ignored."""
 MAX_PART = 8 * 1024 * 1024
 """Bytes of one metadata part, after decompression."""
+MAX_XMP = 2 * 1024 * 1024
+"""Bytes of one XMP packet: a parsed tree takes some fifty times its text. Real packets have kilobytes."""
 MAX_TEXTS = 32 * 1024 * 1024
 """Bytes of all PNG texts together, after decompression."""
 
@@ -50,7 +52,6 @@ class Marks:
         exif: TIFF-structured EXIF block (first one; without the ``Exif`` prefix).
         xmp: XMP packets, raw.
         texts: PNG texts by keyword (first of each keyword).
-        iim: Photoshop resources of APP13, raw.
         store: Where a C2PA manifest store lies, empty when there is none.
         notes: What was wrong with the structure.
     """
@@ -59,7 +60,6 @@ class Marks:
     exif: bytes | None = None
     xmp: list[bytes] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
-    iim: bytes | None = None
     store: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -71,16 +71,20 @@ class Marks:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to read."""
-        return not (self.exif or self.xmp or self.texts or self.iim or self.store or self.notes)
+        return not (self.exif or self.xmp or self.texts or self.store or self.notes)
 
     def add_exif(self, block: bytes) -> None:
         """Keep the first EXIF block (some writers leave the JPEG prefix on it)."""
-        if self.exif is None and len(block) <= MAX_PART:
+        if self.exif is None:
             self.exif = block.removeprefix(b"Exif\0\0")
 
     def add_xmp(self, packet: bytes) -> None:
-        """Keep an XMP packet."""
-        if len(self.xmp) < 4 and len(packet) <= MAX_PART:
+        """Keep an XMP packet; one that is too large is noted, because it may hold the owner's wishes."""
+        if len(packet) > MAX_XMP:
+            self.notes.append(
+                f"{self.container}: an XMP packet of {len(packet)} bytes is too large to be read"
+            )
+        elif len(self.xmp) < 4:
             self.xmp.append(packet)
 
 
@@ -151,7 +155,7 @@ def _jpeg(data: bytes, marks: Marks) -> None:
         if length < 2 or at + length > len(data):
             marks.notes.append("JPEG: a segment is longer than the file")
             return
-        if marker in (0xE1, 0xEB, 0xED):
+        if marker in (0xE1, 0xEB):
             _jpeg_segment(marker, data[at + 2 : at + length], marks)
         at += length
 
@@ -164,8 +168,6 @@ def _jpeg_segment(marker: int, body: bytes, marks: Marks) -> None:
     elif marker == 0xEB and body[:2] == b"JP" and body[4:8] == b"\0\0\0\1" and is_store(body[8:40]):
         # JPEG XT box segment: common identifier, instance, packet number 1, then the box itself.
         marks.store = "APP11"
-    elif marker == 0xED and body.startswith(b"Photoshop 3.0\0") and marks.iim is None:
-        marks.iim = body[14:]
 
 
 # ------------------------------------------------------------------------------------------------- PNG
