@@ -146,7 +146,9 @@ def _widths(size: int, level: int) -> Iterator[tuple[int, int]]:
 
 
 def _diagnose(store: Store, checkpoint: Checkpoint) -> NoReturn:
-    stored = {level: read_tile(store, level, index, width) for level, index, width in right_edge(checkpoint.size)}
+    stored = {
+        level: read_tile(store, level, index, width) for level, index, width in right_edge(checkpoint.size)
+    }
     if root_of_edge(stored) != checkpoint.root:
         _diagnose_edge(store, checkpoint, stored)
     levels = [level for level in range(9) if checkpoint.size >> (8 * level)]
@@ -187,18 +189,21 @@ def _diagnose_edge(store: Store, checkpoint: Checkpoint, stored: dict[int, bytes
         if computed == stored[level]:
             continue
         if root_of_edge({**stored, level: computed}) == checkpoint.root:
-            raise LogError(f"{tile_path(level, index, width)}: does not hold the hashes of what lies below it")
+            raise LogError(
+                f"{tile_path(level, index, width)}: does not hold the hashes of what lies below it"
+            )
         differing.append(tile_path(level, index, width))
     if differing:
         raise LogError(f"{differing[0]}: it, or what lies below it, does not belong to the signed tree")
     raise LogError(
-        f"checkpoint: expected root {checkpoint.root.hex()}, found {root_of_edge(stored).hex()} from the tiles: "
+        f"checkpoint: expected root {checkpoint.root.hex()}, "
+        f"found {root_of_edge(stored).hex()} from the tiles: "
         "the whole log was rewritten"
     )
 
 
 def _check_stale(store: Store, checkpoint: Checkpoint) -> int:
-    """Older partial tiles must be beginnings of the present ones. What lies beyond the checkpoint is skipped."""
+    """Older partial tiles must be beginnings of the present ones; those beyond the checkpoint are skipped."""
     checked = 0
     for folder in ("entries", *(str(level) for level in range(8))):
         level = 0 if folder == "entries" else int(folder)
@@ -229,9 +234,12 @@ def _partial_folders(store: Store, folder: str, base: int) -> Iterator[tuple[str
 def _check_prefix(store: Store, folder: str, index: int, width: int, limit: int) -> None:
     if folder == "entries":
         path = bundle_path(index, width)
-        good = read_bundle(store, index, width) == read_bundle(store, index, limit)[:width]
+        old: object = read_bundle(store, index, width)
+        now: object = read_bundle(store, index, limit)[:width]
     else:
-        path = tile_path(int(folder), index, width)
-        good = read_tile(store, int(folder), index, width) == read_tile(store, int(folder), index, limit)[: width * HASH]
-    if not good:
+        level = int(folder)
+        path = tile_path(level, index, width)
+        old = read_tile(store, level, index, width)
+        now = read_tile(store, level, index, limit)[: width * HASH]
+    if old != now:
         raise LogError(f"{path}: an older partial tile that does not begin like the present one")

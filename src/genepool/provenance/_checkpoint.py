@@ -1,6 +1,7 @@
 """Checkpoints: the signed head of a log (C2SP tlog-checkpoint).
 
-``origin\\nsize\\nbase64(root)\\n``, signed as a note. Extension lines of others are kept; ours has none.
+Three lines, origin, size and base64(root), signed as a note. Extension lines of others are
+kept; ours has none.
 """
 
 from __future__ import annotations

@@ -137,6 +137,6 @@ def check_seal(seal: SealStatement, *, index: int, log: str, root: bytes | None)
     if seal.log != log:
         raise LogError(f"seal at {index}: made for log {seal.log.split('+')[0]!r}, found in another")
     if root is None or seal.first + seal.n != index:
-        raise LogError(f"seal at {index}: signs entries {seal.first} to {seal.first + seal.n - 1}, not the ones before it")
+        raise LogError(f"seal at {index}: signs {seal.n} entries from {seal.first}, not the ones before it")
     if root != seal.root:
         raise LogError(f"seal at {index}: the entries before it are not the ones that {seal.key.id} signed")

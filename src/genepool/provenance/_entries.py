@@ -117,7 +117,12 @@ _CLASSES = tuple(member.value for member in OriginClass)
 # kind → (fields that must be there, fields that may be there)
 KINDS: Final[dict[str, tuple[_Fields, _Fields]]] = {
     "key": (
-        {"action": _one_of("register", "revoke"), "at": _count, "role": _one_of("log", "attestor"), "vkey": _text},
+        {
+            "action": _one_of("register", "revoke"),
+            "at": _count,
+            "role": _one_of("log", "attestor"),
+            "vkey": _text,
+        },
         {},
     ),
     "origin": (
@@ -144,7 +149,13 @@ KINDS: Final[dict[str, tuple[_Fields, _Fields]]] = {
         {"generations": _plain},
     ),
     "decision": (
-        {"at": _count, "dataset": _hex, "digest": _hex, "status": _one_of("pass", "fail", "undecided"), "summary": _plain},
+        {
+            "at": _count,
+            "dataset": _hex,
+            "digest": _hex,
+            "status": _one_of("pass", "fail", "undecided"),
+            "summary": _plain,
+        },
         {},
     ),
     "withdraw": ({"at": _count, "index": _count}, {"reason": _name}),

@@ -113,7 +113,7 @@ class LocalStore:
     def names(self, path: str) -> list[str]:
         """Names in a folder, sorted; none where there is no such folder."""
         try:
-            return sorted(os.listdir(self._at(path)))
+            return sorted(entry.name for entry in Path(self._at(path)).iterdir())
         except OSError:
             return []
 

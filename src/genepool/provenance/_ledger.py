@@ -85,7 +85,9 @@ class Ledger(LogReader):
             if not create:
                 if Path(path, "tile").exists():
                     raise LogError(f"{path}/checkpoint: missing", hint="restore it from a copy of the log")
-                raise WorkspaceError(f"{path}: no log here", hint="genepool check or genepool register makes one")
+                raise WorkspaceError(
+                    f"{path}: no log here", hint="genepool check or genepool register makes one"
+                )
             ledger._create(origin)
         ledger.reload()
         if origin is not None and ledger.origin != origin:
@@ -192,7 +194,9 @@ class Ledger(LogReader):
         self._edge, self._tail, self._edge_size = edge, tail, head.size
         self._drop_partials(head.size - len(batch), head.size)
 
-    def _write_tiles(self, edge: dict[int, bytes], batch: list[bytes]) -> tuple[dict[int, bytes], list[bytes]]:
+    def _write_tiles(
+        self, edge: dict[int, bytes], batch: list[bytes]
+    ) -> tuple[dict[int, bytes], list[bytes]]:
         """Write every tile and bundle that the batch fills or begins; return the new right edge."""
         write = self._store.write
         index = self.size // WIDTH
@@ -246,7 +250,8 @@ class Ledger(LogReader):
             audit(self._store, head)
         except LogError as error:
             raise LogError(
-                f"{self.path}/{_JOURNAL}: size {size} was signed, but its files are not whole: {error.message}",
+                f"{self.path}/{_JOURNAL}: size {size} was signed, but its files are not whole: "
+                f"{error.message}",
                 hint="restore the log from a copy: signing another head at this size would be a fork",
             ) from None
         self._finish(head, self._log_signer())
@@ -266,7 +271,9 @@ class Ledger(LogReader):
                     size, _, encoded = whole.rpartition(b"\n")[2].decode("ascii", "replace").partition(" ")
                     value = _journal_root(encoded)
                     if not size.isdecimal() or value is None:
-                        raise LogError(f"{path}: expected `size root` on the last line, found {whole[-80:]!r}")
+                        raise LogError(
+                            f"{path}: expected `size root` on the last line, found {whole[-60:]!r}"
+                        )
                     return int(size), value
         return None
 
@@ -277,6 +284,7 @@ class Ledger(LogReader):
                 for path in (tile_path(level, index), *([bundle_path(index)] if level == 0 else [])):
                     for name in self._store.names(f"{path}.p"):
                         self._store.remove(f"{path}.p/{name}")
+
 
 def _journal_root(encoded: str) -> bytes | None:
     try:

@@ -249,7 +249,9 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> Note:
             raise SignatureError(f"note: the signature of {known[key].id} does not verify")
         good.append(known[key])
     if not good:
-        raise SignatureError(f"note: expected a signature by a known key, found {', '.join(unknown) or 'none'}")
+        raise SignatureError(
+            f"note: expected a signature by a known key, found {', '.join(unknown) or 'none'}"
+        )
     return Note(text, tuple(good), tuple(unknown))
 
 

@@ -128,7 +128,9 @@ class LogReader:
         """The log key that entry 0 declares, if the log holds one."""
         data = self._store.read(bundle_path(0))
         if data is None:
-            widths = sorted((int(w) for w in self._store.names("tile/entries/000.p") if w.isdecimal()), reverse=True)
+            widths = sorted(
+                (int(w) for w in self._store.names("tile/entries/000.p") if w.isdecimal()), reverse=True
+            )
             data = self._store.read(bundle_path(0, widths[0])) if widths and 0 < widths[0] < WIDTH else None
         if data is None or len(data) < 2:
             return []
@@ -149,7 +151,9 @@ class LogReader:
         """
         stop = self.size if stop is None else stop
         if not 0 <= start <= stop <= self.size:
-            raise LogError(f"log {self.origin}: expected a range within 0..{self.size}, found {start}..{stop}")
+            raise LogError(
+                f"log {self.origin}: expected a range within 0..{self.size}, found {start}..{stop}"
+            )
         full, partial = tile_count(self.size, 0)
         for index in range(start // WIDTH, -(-stop // WIDTH)):
             width = WIDTH if index < full else partial

@@ -1,0 +1,203 @@
+"""What a check leaves in the log: one origin entry an image, the set, the decision."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from genepool.config import Config
+from genepool.errors import UsageError
+from genepool.provenance._entries import clean, encode
+from genepool.provenance._fold import CLASSES, UNBOUNDED
+from genepool.provenance._trail import Index, as_digests
+from genepool.provenance._writer import Writer, now, open_writer
+from genepool.store import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from genepool.store import Catalogue
+
+__all__ = ["Seal", "seal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Where a check was recorded.
+
+    Attributes:
+        log: The log's name.
+        ledger: Its folder.
+        size: Entries in it now.
+        root: Its root hash now, hex.
+        decision: Leaf index of the decision entry.
+        new: Origin entries added now.
+        known: Images whose origin was sealed as it is before.
+        key: Id of the key that signed.
+        key_place: Where the private key lies.
+        key_created: Whether it was made just now: say so aloud.
+    """
+
+    log: str
+    ledger: str
+    size: int
+    root: str
+    decision: int
+    new: int
+    known: int
+    key: str
+    key_place: str
+    key_created: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def seal(
+    workspace: Workspace,
+    catalogue: Catalogue,
+    origins: pa.Table,
+    decision: Mapping[str, Any],
+    config: Config | None = None,
+) -> Seal:
+    """Record a check: one origin entry for each image not yet recorded so, the set, and the decision.
+
+    These entries say what genepool concluded on this day. They carry the role ``check`` and never count as
+    anybody's claim about an image.
+
+    Args:
+        workspace: Where the log lies.
+        catalogue: The set.
+        origins: What `genepool.origin.settle` returned, in the order of the catalogue.
+        decision: The decision as its JSON contract gives it.
+        config: Key, and the policy whose digest is recorded.
+
+    Raises:
+        UsageError: The origins are not this catalogue's.
+        IntegrityError: The log does not verify.
+        WorkspaceError: Not writable.
+    """
+    digests = catalogue.table(["sha256", "pixel"])
+    shas = origins["sha256"].to_pylist()
+    if digests["sha256"].to_pylist() != shas:
+        raise UsageError("seal: expected the origins of this catalogue in its order, found others")
+    rows = _Rows(origins, shas, digests["pixel"].to_pylist())
+    root = catalogue.root()
+    with open_writer(workspace, config) as writer:
+        fresh = rows.fresh(writer)
+        entries = [rows.entry(at) for at in fresh]
+        dataset = _dataset_entry(rows, root, config)
+        if not any(_same(body, dataset) for _, body in writer.state.datasets):
+            entries.append(encode(dataset))
+        entries.append(encode(_decision_entry(decision, root)))
+        written = writer.append(entries, "check", {"dataset": root.hex()})
+        ledger, key = writer.ledger, writer.key
+        return Seal(
+            log=ledger.origin,
+            ledger=str(ledger.path),
+            size=ledger.size,
+            root=ledger.root.hex(),
+            decision=written[-1],
+            new=len(fresh),
+            known=len(set(shas)) - len(fresh),
+            key=key.signer.verifier.id,
+            key_place=key.place,
+            key_created=key.created,
+        )
+
+
+class _Rows:
+    """The settled origins as plain columns."""
+
+    def __init__(self, origins: pa.Table, shas: list[bytes], pixels: list[bytes]) -> None:
+        self.shas, self.pixels = shas, pixels
+        self.origin: list[str] = [str(value) for value in origins["origin"].to_pylist()]
+        self.lo: list[int] = [0 if value is None else int(value) for value in origins["lo"].to_pylist()]
+        self.hi: list[int | None] = origins["hi"].to_pylist()
+        self.model: list[str] = [clean(value or "") for value in origins["model"].to_pylist()]
+
+    def fresh(self, writer: Writer) -> list[int]:
+        """Positions of images (each digest once) whose present origin is not yet in the log."""
+        claims = writer.state.claims
+        rows = np.flatnonzero((claims.role == 1) & (claims.batch >= 0) & claims.alive)
+        codes = self._codes()
+        image, found = Index(claims.sha[rows]).pairs(as_digests(self.shas))
+        old = np.stack([claims.origin, claims.lo, claims.hi], axis=1)[rows].astype(np.int64)
+        known = np.zeros(len(self.shas), np.bool_)
+        known[image[(old[found] == codes[image]).all(axis=1)]] = True
+        first = {sha: at for at, sha in reversed(list(enumerate(self.shas)))}
+        return sorted(at for at in first.values() if not known[at])
+
+    def _codes(self) -> NDArray[np.int64]:
+        code = {value: number for number, value in enumerate(CLASSES)}
+        highs = [UNBOUNDED if hi is None else hi for hi in self.hi]
+        return np.array([[code[o] for o in self.origin], self.lo, highs], np.int64).T.reshape(-1, 3)
+
+    def entry(self, at: int) -> bytes:
+        body: dict[str, Any] = {
+            "kind": "origin",
+            "gen": [self.lo[at], self.hi[at]],
+            "origin": self.origin[at],
+            "pix": self.pixels[at].hex(),
+            "role": "check",
+            "sha256": self.shas[at].hex(),
+        }
+        if self.model[at]:
+            body["model"] = self.model[at]
+        return encode(body)
+
+
+def _dataset_entry(rows: _Rows, root: bytes, config: Config | None) -> dict[str, Any]:
+    policy = orjson.dumps((config or Config()).to_json(), option=orjson.OPT_SORT_KEYS)
+    histogram = Counter(_generation_word(lo, hi) for lo, hi in zip(rows.lo, rows.hi, strict=True))
+    highs = [hi for hi in rows.hi if hi is not None]
+    return {
+        "kind": "dataset",
+        "composition": dict(Counter(rows.origin)),
+        "gen": [max(rows.lo, default=0), max(highs, default=0) if len(highs) == len(rows.hi) else None],
+        "generations": dict(histogram.most_common(64)),
+        "n": len(rows.shas),
+        "policy": sha256(policy).hexdigest(),
+        "root": root.hex(),
+    }
+
+
+def _generation_word(lo: int, hi: int | None) -> str:
+    if hi is None:
+        return f"{lo}+"
+    return str(lo) if lo == hi else f"{lo}-{hi}"
+
+
+def _same(body: Mapping[str, Any], dataset: Mapping[str, Any]) -> bool:
+    return all(body.get(field) == value for field, value in dataset.items())
+
+
+def _decision_entry(decision: Mapping[str, Any], root: bytes) -> dict[str, Any]:
+    """Status and numbers of a decision; numbers as decimal text, because records hold no floats."""
+    whole = orjson.dumps(decision, option=orjson.OPT_SORT_KEYS, default=str)
+    measures = {
+        clean(str(name)): {
+            field: repr(float(value)) if isinstance(value, float) else value
+            for field in ("value", "lower", "upper", "n")
+            if isinstance(value := measure.get(field), (int, float)) or value is None
+        }
+        for name, measure in dict(decision.get("measures", {})).items()
+        if isinstance(measure, Mapping)
+    }
+    codes = sorted({str(failure.get("code", "")) for failure in decision.get("failures", ())})
+    return {
+        "kind": "decision",
+        "at": now(),
+        "dataset": root.hex(),
+        "digest": sha256(whole).hexdigest(),
+        "status": str(decision.get("status", "")),
+        "summary": {"failures": codes[:256], "measures": measures},
+    }
