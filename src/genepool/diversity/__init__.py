@@ -8,7 +8,7 @@ finds copies; `commonness` and `style_map` say which images and styles are commo
 from __future__ import annotations
 
 from genepool.diversity._duplicates import cluster_weights, near_duplicates, redundant_share
-from genepool.diversity._index import StyleDiversityIndex, duplicate_labels, verified_human
+from genepool.diversity._index import StyleDiversityIndex, duplicate_labels, style_vectors, verified_human
 from genepool.diversity._panel import Panel
 from genepool.diversity._state import SpreadState, StyleState
 from genepool.diversity._style import StyleEstimate, find_anchors, index_of, style_diversity
@@ -33,6 +33,7 @@ __all__ = [
     "redundant_share",
     "style_diversity",
     "style_map",
+    "style_vectors",
     "vendi_score",
     "verified_human",
 ]

@@ -13,6 +13,7 @@ from genepool.diversity._style import StyleEstimate, style_diversity
 from genepool.errors import MeasureError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from genepool.config import Config
     from genepool.store import Catalogue
 
-__all__ = ["StyleDiversityIndex", "duplicate_labels", "verified_human"]
+__all__ = ["StyleDiversityIndex", "duplicate_labels", "style_vectors", "verified_human"]
 
 
 class StyleDiversityIndex:
@@ -111,14 +112,47 @@ class StyleDiversityIndex:
                 f"index: expected at least two readable images, found {catalogue.n}",
                 hint="add images; one image has no diversity",
             )
-        for name in set(catalogue.table(["embedder"]).column("embedder").to_pylist()):
-            panel.check_embedder(str(name))
+        vectors, lost = style_vectors(catalogue, panel)
         if verified is None:
             verified = verified_human(catalogue)
+        if verified is not None:
+            verified = verified & ~lost
         if weights is None:
             weights = cluster_weights(duplicate_labels(catalogue))
-        alpha = self.config.policy.alpha
-        return style_diversity(lambda: catalogue.vectors("style"), panel, verified, weights, alpha)
+        return style_diversity(vectors, panel, verified, weights, self.config.policy.alpha)
+
+
+def style_vectors(
+    catalogue: Catalogue, panel: Panel
+) -> tuple[Callable[[], Iterator[NDArray[np.float32]]], NDArray[np.bool_]]:
+    """A catalogue's style vectors, to be read as often as needed, and which images have none.
+
+    An image on which the embedder failed gets a place far off the panel's support: it counts, as no style.
+
+    Raises:
+        MeasureError: No image has a vector, or some are of another embedder than the panel's.
+    """
+    names = catalogue.table(["embedder"]).column("embedder").to_pylist()
+    lost = np.array([name is None for name in names], bool)
+    if lost.all():
+        raise MeasureError(
+            f"index: expected vectors of {panel.embedder}, found none for {len(names)} images",
+            hint="genepool scan PATH --rescan",
+        )
+    for name in {name for name in names if name is not None}:
+        panel.check_embedder(str(name))
+    nowhere = (panel.mean + 1e3).astype(np.float32)
+
+    def start() -> Iterator[NDArray[np.float32]]:
+        at = 0
+        for part in catalogue.vectors("style"):
+            gone = lost[at : at + len(part)]
+            at += len(part)
+            if gone.any():
+                part[gone] = nowhere
+            yield part
+
+    return start, lost
 
 
 def verified_human(catalogue: Catalogue) -> NDArray[np.bool_] | None:

@@ -27,7 +27,8 @@ class StyleMap:
     Attributes:
         counts: ``(K,)`` weight of the images at each prototype (on support only).
         expected: ``(K,)`` what a set of this size would hold with the panel's shares.
-        under: Prototypes that hold less than half of what is expected, by how much is missing, most first.
+        under: Prototypes that hold less than half of what is expected, and less by more than chance explains
+            (two Poisson standard deviations); most missing first.
         off_support: Weight of the images off the panel's support.
         hill: Effective numbers of prototypes of order 0, 1 and 2 (Hill 1973).
     """
@@ -89,7 +90,8 @@ def style_map(vectors: Any, panel: Panel, weights: Any = None) -> StyleMap:
     expected = panel.shares * (counts.sum() + off)
     missing = expected - counts
     order = np.argsort(-missing, kind="stable")
-    under = order[(counts < 0.5 * expected)[order]]
+    low = (counts < 0.5 * expected) & (missing > 2.0 * np.sqrt(expected))
+    under = order[low[order]]
     shares = counts / max(counts.sum(), 1e-300)
     hill = [float(np.exp(entropy(shares, q))) if counts.any() else 0.0 for q in (0.0, 1.0, 2.0)]
     return StyleMap(counts, expected, under, off, (hill[0], hill[1], hill[2]))

@@ -15,6 +15,7 @@ from genepool.diversity import (
     cluster_weights,
     index_of,
     near_duplicates,
+    style_vectors,
 )
 from genepool.errors import MeasureError
 
@@ -92,11 +93,10 @@ def load(parts: list[tuple[Catalogue, Workspace]], panel: Panel, config: Config)
 
     whitened: list[NDArray[np.float64]] = []
     uris: list[str] = []
-    columns: dict[str, list[Any]] = {"reserve": [], "human": [], "ai": [], "phash": []}
+    columns: dict[str, list[Any]] = {"reserve": [], "human": [], "ai": [], "lost": [], "phash": []}
     for number, (catalogue, place) in enumerate(parts):
-        table = catalogue.table(["uri", "embedder", "phash"])
-        for name in set(table.column("embedder").to_pylist()):
-            panel.check_embedder(str(name))
+        table = catalogue.table(["uri", "phash"])
+        vectors, lost = style_vectors(catalogue, panel)
         origins = catalogue.origins()
         if origins is None:
             origins = origin.settle(catalogue, place, config)
@@ -105,19 +105,21 @@ def load(parts: list[tuple[Catalogue, Workspace]], panel: Panel, config: Config)
         columns["reserve"].append(np.full(catalogue.n, number > 0))
         for name in ("human", "ai"):
             columns[name].append(np.asarray(origins.column(name).to_numpy(zero_copy_only=False), bool))
-        whitened += [panel.whiten(part) for part in catalogue.vectors("style")]
+        columns["lost"].append(lost)
+        whitened += [panel.whiten(part) for part in vectors()]
     if len(uris) < 2:
         raise MeasureError(f"injection: expected at least two readable images, found {len(uris)}")
-    vectors = np.concatenate(whitened)
+    places = np.concatenate(whitened)
     human = np.concatenate(columns["human"])
-    anchors = vectors[human]
+    seen = human & ~np.concatenate(columns["lost"])
+    anchors = places[seen]
     anchors = anchors[~panel.supported(anchors)]
     return Pool(
         panel=panel,
         uris=tuple(uris),
         reserve=np.concatenate(columns["reserve"]),
-        whitened=vectors,
-        on=StyleState(panel, anchors).on_support(vectors, human),
+        whitened=places,
+        on=StyleState(panel, anchors).on_support(places, seen),
         human=human,
         ai=np.concatenate(columns["ai"]),
         cluster=near_duplicates(columns["phash"]),
