@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import re
 import shlex
@@ -68,8 +67,6 @@ def test_every_command_exists(line):
     if words[1] == "--help":
         return
     assert words[1] in VERBS
-    if importlib.util.find_spec(f"genepool.cli.{words[1]}") is None:
-        pytest.skip(f"the verb {words[1]} is not built yet")
     command = importlib.import_module(f"genepool.cli.{words[1]}").command
     rest = words[2:]
     while isinstance(command, click.Group):
