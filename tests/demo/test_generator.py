@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genepool.demo import make_gallery
 from genepool.demo._computed import julia
 from genepool.demo._generator import PictureGenerator, _enlarge, _overlap_add, _patches, _pyramid
 from genepool.errors import MeasureError
@@ -40,11 +39,11 @@ def test_same_seed_same_pictures():
 
 def test_layouts_narrow_from_one_generation_to_the_next():
     """Drawing at a temperature below one loses variance every time."""
-    data = pictures(0, 255, 80)
+    data = pictures(0, 255, 60)
     spread = []
     for generation in range(3):
-        data = PictureGenerator(mixture=1).fit(data, 1).draw(80, 10 + generation)
-        spread.append(data.reshape(80, 16, 8, 16, 8, 3).mean(axis=(2, 4)).var(axis=0).mean())
+        data = PictureGenerator(mixture=1).fit(data, 1).draw(60, 10 + generation)
+        spread.append(data.reshape(60, 16, 8, 16, 8, 3).mean(axis=(2, 4)).var(axis=0).mean())
     assert spread[0] > 1.2 * spread[1] > 1.44 * spread[2]
 
 
@@ -73,19 +72,3 @@ def test_julia_sets_are_computed_and_differ():
     assert p["c"] != q["c"]
     # A Julia set of z² + c is symmetric under z → −z.
     assert np.abs(a.astype(int) - a[::-1, ::-1].astype(int)).mean() < 2
-
-
-def test_the_gallery_is_a_function_of_the_seed(gallery, tmp_path):
-    """Every byte but the signatures (their keys are thrown away); there, every pixel."""
-    from PIL import Image
-
-    again = make_gallery(tmp_path / "demo")
-    assert again.groups == gallery.groups
-    for group, files in gallery.groups.items():
-        for name in files:
-            if group == "signed":
-                with Image.open(gallery.root / name) as a, Image.open(again.root / name) as b:
-                    assert np.array_equal(np.asarray(a), np.asarray(b)), name
-            else:
-                assert (gallery.root / name).read_bytes() == (again.root / name).read_bytes(), name
-    assert (gallery.root / "genepool.jsonl").read_bytes() == (again.root / "genepool.jsonl").read_bytes()

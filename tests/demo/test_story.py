@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from genepool import demo
 from genepool.cli._main import cli
 from genepool.config import Config
 from genepool.demo import _story
+from genepool.demo._place import mark
 from genepool.errors import UsageError
 
 
@@ -24,29 +26,34 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, home: Path) -> tuple[demo.Story, list[str]]:
-    """The story, once, with a key of its own."""
-    said: list[str] = []
-    before = os.environ.get("GENEPOOL_HOME")
-    os.environ["GENEPOOL_HOME"] = str(home)
-    try:
-        place = tmp_path_factory.mktemp("story") / "demo"
-        story = demo.run(place, say=said.append, show=lambda d, r: said.append(f"{d.status} {r.name}"))
-    finally:
-        os.environ.pop("GENEPOOL_HOME")
-        if before is not None:
-            os.environ["GENEPOOL_HOME"] = before
-    return story, said
+def told(tmp_path_factory: pytest.TempPathFactory, home: Path) -> tuple[demo.Story, str]:
+    """The story as `genepool demo` tells it, once, with a key of its own, over what an earlier demo left."""
+    folder = tmp_path_factory.mktemp("story") / "demo"
+    for place in (folder, folder.with_name("demo.genepool"), folder.with_name("demo-clean")):
+        place.mkdir()
+        (place / "stale.png").write_bytes(b"left by an earlier demo")
+        mark(place, ["stale.png"])
+    stories: list[demo.Story] = []
+    run = demo.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENEPOOL_HOME", str(home))
+        patch.setattr("genepool.demo.run", lambda *a, **k: stories.append(run(*a, **k)) or stories[0])
+        result = CliRunner().invoke(cli, ["demo", str(folder)], standalone_mode=False)
+    assert result.exception is None, result.output
+    assert result.return_value == 0, result.output
+    return stories[0], result.output
 
 
 def test_it_ends_as_expected(told):
-    story, said = told
+    story, output = told
     assert story.differences == ()
     assert story.first.status == "fail"
     assert sorted(f.code for f in story.first.failures) == ["GP101", "GP401"]
     assert story.second.status == "pass"
     assert not story.second.failures
-    assert [line for line in said if line.endswith("report.html")] == ["fail report.html", "pass report.html"]
+    assert output.index("FAIL  this set") < output.index("exported the 290") < output.index("PASS  this set")
+    assert "As expected: " in output
+    assert output.rstrip().endswith("demo-clean.genepool/report.html")
     for report in story.reports:
         assert report.read_text("utf-8").lstrip().lower().startswith("<!doctype html")
         assert report.stat().st_size < 2e6
@@ -94,6 +101,20 @@ def test_the_index_of_honest_work_is_above_the_floor(told):
     assert story.second.measures["diversity"].value > story.first.measures["diversity"].value
 
 
+def test_each_generation_alone_is_duller(told):
+    """Measured, not asserted by the gallery: the intervals of people's work and of machines' do not touch."""
+    story, output = told
+    human, first, third = story.parts.values()
+    assert human.lower > first.upper
+    assert first.value > 1.3 * third.value
+    assert "style diversity of each part alone: human 0." in output
+
+
+def test_the_key_is_named_aloud_when_it_is_made(told, home):
+    _, output = told
+    assert f"a new key of yours, {home / 'key'}" in output
+
+
 def test_a_story_that_goes_otherwise_says_how(told):
     story, _ = told
     changed = dataclasses.replace(story.second, status="undecided")
@@ -113,18 +134,23 @@ def test_a_story_that_goes_otherwise_says_how(told):
     assert re.search(r"expected 60, found 59; differing: generation-3/", difference)
 
 
-def test_the_command_repeats_itself_and_reports(told, home, monkeypatch):
-    """Over the folder of an earlier demo: replaced, same ending, exit code 0, the report last."""
+def test_what_an_earlier_demo_left_is_replaced(told):
     story, _ = told
-    monkeypatch.setenv("GENEPOOL_HOME", str(home))
-    folder = story.gallery.root
-    result = CliRunner().invoke(cli, ["demo", str(folder)], standalone_mode=False)
-    assert result.exception is None
-    assert result.return_value == 0, result.output
-    assert "FAIL" in result.output
-    assert "GP401" in result.output
-    assert "PASS" in result.output
-    assert result.output.rstrip().endswith("demo-clean.genepool/report.html")
+    assert not list(story.gallery.root.parent.rglob("stale.png"))
+
+
+def test_the_gallery_is_a_function_of_the_seed(told, gallery):
+    """Every byte but the signatures (their keys are thrown away); there, every pixel."""
+    again = told[0].gallery
+    assert again.groups == gallery.groups
+    for group, files in gallery.groups.items():
+        for name in files:
+            if group == "signed":
+                with Image.open(gallery.root / name) as a, Image.open(again.root / name) as b:
+                    assert np.array_equal(np.asarray(a), np.asarray(b)), name
+            else:
+                assert (gallery.root / name).read_bytes() == (again.root / name).read_bytes(), name
+    assert (gallery.root / "genepool.jsonl").read_bytes() == (again.root / "genepool.jsonl").read_bytes()
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):

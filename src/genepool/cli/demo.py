@@ -44,13 +44,13 @@ def command(directory: Path, seed: int, workers: int | None) -> int:
             progress=report,
         )
     if story.differences:
-        click.echo("\nThe story did not go as expected:")
+        click.echo("The story did not go as expected:")
         for difference in story.differences:
             click.echo(f"  {difference}")
         click.echo("This is a fault of genepool or of its installation: genepool doctor")
         return 3
     click.echo(
-        f"\nAs expected: {directory} {demo.FIRST}, then {story.clean.name} {demo.SECOND}.\n"
+        f"As expected: {directory} {demo.FIRST}, then {story.clean.name} {demo.SECOND}.\n"
         f"Report of the first check:  {story.reports[0]}\n"
         f"Report of the second check: {story.reports[1]}"
     )

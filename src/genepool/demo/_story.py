@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ from genepool.demo._place import clear, mark
 if TYPE_CHECKING:
     from genepool.config import Config
     from genepool.dataset import Dataset
-    from genepool.records import Case, Decision
-    from genepool.store import Workspace
+    from genepool.records import Case, Decision, Estimate
+    from genepool.store import Catalogue, Workspace
 
 __all__ = ["FIRST", "SECOND", "Ending", "Story", "run"]
 
@@ -47,6 +47,7 @@ class Story:
         second: The decision on what was left.
         clean: Folder of what was left.
         reports: The pages of both decisions.
+        parts: Style diversity index of the human part and of each machine generation, alone.
         differences: Where the story did not go as expected, a sentence each; empty: it did.
     """
 
@@ -55,6 +56,7 @@ class Story:
     second: Decision
     clean: Path
     reports: tuple[Path, Path]
+    parts: dict[str, Estimate]
     differences: tuple[str, ...]
 
 
@@ -85,7 +87,7 @@ def run(
         UsageError: One of the folders holds something that the demo did not make.
         MissingExtra: scikit-image or scikit-learn is not installed.
     """
-    from genepool import dataset, pipeline, store
+    from genepool import dataset, pipeline, scan, store
     from genepool.config import Config
 
     tell = say or (lambda _: None)
@@ -103,13 +105,16 @@ def run(
 
     opened = dataset.open(directory)
     workspace = store.workspace_for(opened)
-    _register(gallery, workspace, settings, tell, progress)
+    catalogue = scan.scan(opened, workspace, config=settings, progress=progress)
+    _register(gallery, catalogue, workspace, settings, tell)
+    parts = _diversity(gallery, catalogue, settings)
+    tell("style diversity of each part alone: " + ", ".join(f"{k} {v:.2f}" for k, v in parts.items()))
     first = pipeline.check(opened, config=settings, progress=progress)
     if show:
         show(first, workspace.report)
 
     differences = [*_compare("the first check", first, FIRST), *_compare_images(gallery, first)]
-    n = _export(opened, workspace, first, settings, clean)
+    n = _export(opened, catalogue, workspace, first, clean)
     mark(clean, [p.relative_to(clean).as_posix() for p in clean.rglob("*") if p.is_file()])
     tell(f"exported the {n:,} approved pictures to {_short(clean)}, with the log that knows their origins")
     remaining = dataset.open(clean)
@@ -118,7 +123,7 @@ def run(
     if show:
         show(second, report)
     differences += _compare("the second check", second, SECOND)
-    return Story(gallery, first, second, clean, (workspace.report, report), tuple(differences))
+    return Story(gallery, first, second, clean, (workspace.report, report), parts, tuple(differences))
 
 
 def _beside(folder: Path) -> Path:
@@ -134,13 +139,15 @@ def _short(path: Path) -> str:
 
 
 def _made(gallery: Gallery) -> str:
-    groups = {name: len(files) for name, files in gallery.groups.items()}
-    human = groups["photographs"] + groups["drawings"]
+    n = {name: len(files) for name, files in gallery.groups.items()}
+    human, first = n["photographs"] + n["drawings"], n["signed"] + n["tagged"]
     return (
         f"made {_short(gallery.root)}: {gallery.readable} pictures, {gallery.size / 1e6:.1f} MB, "
-        f"{gallery.seconds:.0f} s: {human} human, {groups['signed'] + groups['tagged']} of generation 1, "
-        f"{groups['third']} of generation 3, {groups['found']} AI ones that nobody registered, "
-        f"{groups['computed']} computed, {groups['copies']} copies; and {groups['damaged']} damaged files"
+        f"in {gallery.seconds:.0f} s\n"
+        f"    {human:>3} human work        {n['copies']} smaller or recompressed copies\n"
+        f"    {first:>3} of generation 1   {n['computed']} computed without a model\n"
+        f"    {n['third']:>3} of generation 3   {n['found']} AI pictures that nobody registered\n"
+        f"    and {n['damaged']} damaged files"
     )
 
 
@@ -149,41 +156,71 @@ def _made(gallery: Gallery) -> str:
 
 def _register(
     gallery: Gallery,
+    catalogue: Catalogue,
     workspace: Workspace,
     config: Config,
     tell: Callable[[str], None],
-    progress: Callable[[int, int, int, float], None] | None,
 ) -> None:
     """Attest the human work, the three models and the outputs of the first and the third."""
-    from genepool import dataset, provenance, scan
+    from genepool import provenance
 
     groups = gallery.groups
-    catalogue = scan.scan(dataset.open(gallery.root), workspace, config=config, progress=progress)
-    for cohort, group, origin in (
-        (COHORTS[0], "photographs", "captured"),
-        (COHORTS[1], "drawings", "human_made"),
-    ):
-        provenance.register_human(
-            catalogue.select(groups[group]), workspace, cohort=cohort, origin=origin, config=config
-        )
-    parent: Sequence[tuple[str, float | None]] = [(COHORTS[0], 1.0)]
+    photographs = provenance.register_human(
+        catalogue.select(groups["photographs"]),
+        workspace,
+        cohort=COHORTS[0],
+        origin="captured",
+        config=config,
+    )
+    provenance.register_human(
+        catalogue.select(groups["drawings"]),
+        workspace,
+        cohort=COHORTS[1],
+        origin="human_made",
+        config=config,
+    )
+    parent = COHORTS[0]
     for model in MODELS:
-        provenance.register_model(workspace, model, trained_on=parent, base=None, config=config)
-        parent = [(model, 1.0)]
+        provenance.register_model(workspace, model, trained_on=[(parent, 1.0)], config=config)
+        parent = model
     for model, files in ((MODELS[0], groups["signed"] + groups["tagged"]), (MODELS[2], groups["third"])):
-        provenance.register_outputs(catalogue.select(files), workspace, model=model, config=config)
+        provenance.register_outputs(
+            catalogue.select(files), workspace, model=model, cohort=f"{model}-pictures", config=config
+        )
+    key = "a new key of yours" if photographs.key_created else "your key"
+    first, second, third = MODELS
     tell(
-        f"registered in the log: {len(groups['photographs'])} photographs and {len(groups['drawings'])} "
-        f"drawings as human work; {MODELS[0]} trained on the photographs, {MODELS[1]} on {MODELS[0]}, "
-        f"{MODELS[2]} on {MODELS[1]}; what {MODELS[0]} and {MODELS[2]} drew"
+        f"registered in the log, signed with {key}, {photographs.key_place}:\n"
+        f"    {len(groups['photographs'])} photographs and {len(groups['drawings'])} drawings as human work\n"
+        f"    {first} trained on the photographs, {second} on {first}, {third} on {second}\n"
+        f"    what {first} and {third} drew"
     )
 
 
-def _export(opened: Dataset, workspace: Workspace, decision: Decision, config: Config, out: Path) -> int:
-    """Write what nothing was found against, as ``genepool export`` does, and link the log."""
-    from genepool import dataset, scan, store
+def _diversity(gallery: Gallery, catalogue: Catalogue, config: Config) -> dict[str, Estimate]:
+    """The style diversity index of people's work and of each machine generation, alone."""
+    import numpy as np
 
-    catalogue = scan.scan(opened, workspace, config=config)
+    from genepool.diversity import StyleDiversityIndex
+
+    index, groups = StyleDiversityIndex(config=config), gallery.groups
+    parts = {
+        "human": groups["photographs"] + groups["drawings"],
+        "generation 1": groups["signed"] + groups["tagged"],
+        "generation 3": groups["third"],
+    }
+    return {
+        name: index.measure(catalogue.select(files), verified=np.full(len(files), name == "human"))
+        for name, files in parts.items()
+    }
+
+
+def _export(
+    opened: Dataset, catalogue: Catalogue, workspace: Workspace, decision: Decision, out: Path
+) -> int:
+    """Write what nothing was found against, as ``genepool export`` does, and link the log."""
+    from genepool import dataset, store
+
     against: dict[str, Case] = {case.uri: case for case in decision.set_aside}
     against.update((case.uri, case) for failure in decision.failures for case in failure.cases)
     table = catalogue.table(["uri", "sha256"])
