@@ -93,7 +93,7 @@ def scan(
             sweep(space.parts)
             runner = engine if engine is not None else _engine(settings)
             run = _Run(dataset, space, plan, listed, runner, settings.scan.unit)
-            return run.catalogue(started, progress, rescan=rescan)
+            return run.catalogue(started, progress, None if rescan else known, rescan=rescan)
 
 
 class _Run:
@@ -112,10 +112,13 @@ class _Run:
         self.workers = 0
         self.rate = 0.0
 
-    def catalogue(self, started: float, progress: Progress | None, *, rescan: bool) -> Catalogue:
+    def catalogue(
+        self, started: float, progress: Progress | None, known: Listing | None, *, rescan: bool
+    ) -> Catalogue:
         """Examine what is pending and put the new listing in force."""
         if not rescan:
-            self.index.load(trusted_parts(self.space))
+            expected = [name for name, _ in known.parts] if known and known.plan == self.plan.digest else []
+            self.index.load(trusted_parts(self.space), expected)
         pending = self._pending()
         n_new = int(pending.sum())
         if n_new:

@@ -38,15 +38,18 @@ class PartIndex:
         self._readable: list[NDArray[np.bool_]] = []
         self._order: NDArray[np.int64] | None = None
 
-    def load(self, trusted: Iterable[str] = ()) -> None:
+    def load(self, trusted: Iterable[str] = (), expected: Iterable[str] = ()) -> None:
         """Read the keys of every part on disk.
 
         Args:
+            expected: Parts that ought to be there; missing ones are remembered in `damaged`.
             trusted: Parts whose files are untouched since they were last read completely; all others are
                 read to the end and verified. A damaged part is removed and remembered in `damaged`.
         """
         sound = set(trusted)
-        for name in part_names(self.folder, self._plan):
+        names = part_names(self.folder, self._plan)
+        self.damaged.update((name, "missing") for name in sorted(set(expected) - set(names)))
+        for name in names:
             fault = "" if name in sound else check_part(self.folder, name)
             if not fault and self._vectors and len(part_files(self.folder, name)) < 2:
                 fault = f"{name}.vec.parquet: missing"

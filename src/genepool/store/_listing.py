@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from genepool.store._workspace import Workspace
 
 _SCHEMA = "genepool.listing/1"
+_GRACE = 3600.0
+"""Seconds for which a superseded listing is kept for whoever is reading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,8 @@ class ListingWriter:
         self._sorted = True
         make_folder(self.folder)
         sweep(self.folder)
-        self.file = f"listing-{digest[:16]}-{plan[:8]}.parquet"
+        # A name of its own each time: catalogues that are open on an older listing stay readable.
+        self.file = f"listing-{digest[:16]}-{secrets.token_hex(4)}.parquet"
         self._temporary = self.folder / f".{self.file}.tmp"
         self._schema = pa.schema(
             [("uri", pa.string()), ("part", pa.int32()), ("row", pa.int32()), ("readable", pa.bool_())]
@@ -190,7 +195,7 @@ class ListingWriter:
         vectors: Mapping[str, int],
         aside: list[Case],
     ) -> Listing:
-        """Sort if needed, make durable, put in force, remove older listings of this dataset."""
+        """Sort if needed, make durable, put in force, remove outdated listings of this dataset."""
         with wrapped(self._temporary, "written"):
             self._writer.close()
         if not self._sorted:
@@ -211,11 +216,15 @@ class ListingWriter:
             tuple(aside),
         )
         put_in_force(self.workspace, self.folder, listing)
-        for old in self.folder.glob("listing-*.parquet"):
-            if old.name != self.file:
-                with contextlib.suppress(OSError):
-                    old.unlink()
+        self._retire()
         return listing
+
+    def _retire(self) -> None:
+        """Remove listings that nobody can be reading any more."""
+        for old in self.folder.glob("listing-*.parquet"):
+            with contextlib.suppress(OSError):
+                if old.name != self.file and old.stat().st_mtime < time.time() - _GRACE:
+                    old.unlink()
 
     def discard(self) -> None:
         """Give up: close and remove what was written so far."""
