@@ -116,7 +116,7 @@ def _posterior(items: Sequence[Evidence], prior: float) -> float:
     for e in items:
         weight = e.weight
         # A claim can never speak for the other side, whatever number it carries.
-        if (e.claim == "ai" and weight < 0) or (e.claim == "human" and weight > 0) or math.isnan(weight):
+        if (e.claim == "ai" and weight < 0) or (e.claim == "human" and weight > 0) or math.isnan(e.llr):
             continue
         side = (e.kind, weight > 0)
         if abs(weight) > abs(strongest.get(side, 0.0)):
