@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from genepool.cli.check import annotations
+from genepool.cli.check import workflow_commands
 from genepool.records import Case, Decision, Failure
 
 
@@ -117,7 +117,7 @@ def test_a_baseline_passes_an_unchanged_set_and_fails_a_worse_one(run, gallery, 
 def test_annotations_escape_what_a_file_name_may_hold():
     case = Case("a,b:c%\n.jpg", "generation", "100% wrong\nreally", "GP401")
     failure = Failure("GP401", "fail", "one image", "do this", (case,) * 25)
-    lines = annotations(Decision("fail", "set", 1, "00", {}, (failure,)))
+    lines = workflow_commands(Decision("fail", "set", 1, "00", {}, (failure,)))
     assert lines[1].startswith("::error file=set/a%2Cb%3Ac%25%0A.jpg,title=GP401::100%25 wrong%0Areally")
     assert sum(line.startswith("::error file=") for line in lines) == 20
     assert "5 more" in lines[-2]

@@ -104,7 +104,7 @@ def test_error_codes_are_unique_and_every_code_is_explained():
     used = {code for p in SRC.rglob("*.py") for code in re.findall(r"\"(GP\d{3})\"", p.read_text("utf-8"))}
     assert used | set(codes) <= set(known)
     for kind in kinds:
-        assert known[kind.code]["exit"] == kind.exit_code
+        assert kind.exit_code in known[kind.code]["exit"]
 
 
 @pytest.mark.parametrize("kind", _error_classes())

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from genepool import __version__
+from genepool._version import __version__
 from genepool.errors import GenepoolError
 
 # One line per verb, so that --help imports none of them.

@@ -110,7 +110,7 @@ def emit(decision: Decision, output: str, *, report: Path | None = None) -> None
     if output == "json":
         emit_json(decision.to_json())
     elif output == "github":
-        click.echo("\n".join(annotations(decision)))
+        click.echo("\n".join(workflow_commands(decision)))
     else:
         click.echo(render(decision, report=report))
 
@@ -207,7 +207,7 @@ def _note(m: Measure) -> str:
 _SHOWN = 20
 
 
-def annotations(decision: Decision) -> list[str]:
+def workflow_commands(decision: Decision) -> list[str]:
     """GitHub workflow commands: one per rule, then up to 20 per rule for its files."""
     lines = []
     for failure in decision.failures:

@@ -303,7 +303,7 @@ def _verdicts(workspace: Workspace, digests: list[str]) -> int:
 def _extra(
     catalogue: Catalogue, origins: pa.Table, signals: dict[str, int], exact: int, redundant: int
 ) -> dict[str, Any]:
-    from genepool import __version__
+    from genepool._version import __version__
 
     columns = catalogue.table(["c2pa", "format", "decoder"])
     stats = catalogue.stats

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genepool import __version__
+from genepool._version import __version__
 from genepool.config import Config
 from genepool.errors import SignatureError
 from genepool.provenance._dsse import make_seal
