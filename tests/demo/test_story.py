@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -17,7 +18,7 @@ from genepool.cli._main import cli
 from genepool.config import Config
 from genepool.demo import _story
 from genepool.demo._place import mark
-from genepool.errors import UsageError
+from genepool.errors import MissingExtra, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,15 @@ def test_nothing_is_made_when_the_clean_folder_is_taken(tmp_path):
     with pytest.raises(UsageError, match="demo-clean"):
         demo.run(tmp_path / "demo")
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_missing_extra_is_said_before_anything_is_removed(monkeypatch, tmp_path):
+    mark(tmp_path / "demo", ["old.png"])
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "sklearn" else find(n))
+    with pytest.raises(MissingExtra, match="scikit-learn is not installed"):
+        demo.run(tmp_path / "demo")
+    assert (tmp_path / "demo").is_dir()
 
 
 def test_the_command_says_what_differed(monkeypatch, told, tmp_path):

@@ -14,6 +14,8 @@ et al., "AI models collapse when trained on recursively generated data", Nature 
 
 from __future__ import annotations
 
+import contextlib
+import typing
 from typing import Any
 
 import numpy as np
@@ -65,10 +67,12 @@ class PictureGenerator:
             raise MeasureError(
                 f"training pictures: expected at least 8 of {SIDE} × {SIDE} × 3, found {pictures.shape}"
             )
-        try:
-            from sklearn.mixture import GaussianMixture
-        except ImportError:
-            raise MissingExtra(needs="scikit-learn", extra="demo") from None
+        with _one_thread():
+            self._fit(pictures, seed)
+        return self
+
+    def _fit(self, pictures: NDArray[np.uint8], seed: int) -> None:
+        from sklearn.mixture import GaussianMixture
 
         self._levels = _pyramid(pictures.astype(np.float32) / np.float32(255))
         layouts = self._levels[0].reshape(len(pictures), -1)
@@ -89,7 +93,6 @@ class PictureGenerator:
         ).fit(self._scores.astype(np.float64))
         self._weights, self._means, self._spread = model.weights_, model.means_, np.sqrt(model.covariances_)
         self._examples: dict[tuple[int, int], tuple[_Floats, _Floats]] = {}
-        return self
 
     def draw(self, count: int, seed: int) -> NDArray[np.uint8]:
         """New pictures.
@@ -101,6 +104,10 @@ class PictureGenerator:
         Returns:
             ``(count, 128, 128, 3)`` uint8 RGB.
         """
+        with _one_thread():
+            return self._draw(count, seed)
+
+    def _draw(self, count: int, seed: int) -> NDArray[np.uint8]:
         rng = np.random.default_rng(seed)
         which = rng.choice(len(self._weights), size=count, p=self._weights / self._weights.sum())
         noise = rng.standard_normal((count, self._means.shape[1]))
@@ -142,6 +149,16 @@ class PictureGenerator:
                 _patches(residual[0]).reshape(-1, _PATCH**2 * 3),
             )
         return self._examples[index, level]
+
+
+def _one_thread() -> contextlib.AbstractContextManager[Any]:
+    """The matrices are small: threads cost more than they bring, and sums must not depend on their number."""
+    try:
+        # Comes with scikit-learn.
+        import threadpoolctl  # type: ignore[import-untyped]
+    except ImportError:
+        raise MissingExtra(needs="scikit-learn", extra="demo") from None
+    return typing.cast("contextlib.AbstractContextManager[Any]", threadpoolctl.threadpool_limits(1))
 
 
 def _pyramid(pictures: _Floats) -> list[_Floats]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genepool.demo._gallery import MODELS, Gallery, make_gallery
+from genepool.demo._photos import load_photos
 from genepool.demo._place import clear, mark
 
 if TYPE_CHECKING:
@@ -91,9 +93,10 @@ def run(
     from genepool.config import Config
 
     tell = say or (lambda _: None)
-    directory = directory.absolute()
+    directory = Path(os.path.abspath(directory))  # noqa: PTH100  # `..` removed, links left for clear to refuse
     clean = directory.with_name(f"{directory.name}-clean")
     places = [directory, clean, _beside(directory), _beside(clean)]
+    load_photos()  # what is missing is said before anything is removed
     clear(*places)
     gallery = make_gallery(directory, seed=seed, say=tell)
     tell(_made(gallery))
