@@ -217,6 +217,42 @@ def test_only_the_row_groups_that_are_needed_are_read(table, monkeypatch):
     assert groups == [1]
 
 
+def test_consecutive_units_read_a_row_group_once(tmp_path, paint, monkeypatch):
+    rows = pa.table({"image": [paint(i) for i in range(64)]})
+    pq.write_table(rows, tmp_path / "x.parquet", row_group_size=64)
+    entered = []
+    really = pq.ParquetFile.iter_batches
+
+    def watch(self, *args, row_groups=None, **kwargs):
+        entered.extend(row_groups)
+        return really(self, *args, row_groups=row_groups, **kwargs)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", watch)
+    opened = dataset.open(tmp_path / "x.parquet")
+    items = list(opened.items([]))
+    found = [s.data for at in range(0, 64, 10) for s in opened.source.read(items[at : at + 10])]
+    assert found == [paint(i) for i in range(64)]
+    assert entered == [0]
+    # A file that has changed is not read from where the old one was left.
+    list(opened.source.read(items[:5]))
+    pq.write_table(rows.slice(1), tmp_path / "x.parquet", row_group_size=64)
+    assert [s.data for s in opened.source.read(items[5:7])] == [paint(6), paint(7)]
+
+
+def test_a_damaged_row_group_does_not_take_the_others_along(table, paint):
+    opened = dataset.open(table)
+    items = list(opened.items([]))
+    data = table.read_bytes()
+    at = data.index(paint(1)[:200])
+    column = pq.ParquetFile(table).metadata.row_group(0).column(2)
+    start = column.dictionary_page_offset or column.data_page_offset
+    assert start < at
+    table.write_bytes(data[:start] + bytes(at - start) + data[at:])
+    samples = list(opened.source.read(items))
+    assert [s.case and s.case.reason for s in samples[:3]] == ["unreadable"] * 3
+    assert samples[3].data == paint(3)
+
+
 @pytest.mark.parametrize("name", ["jpg", "image_bytes", "only"])
 def test_a_plain_binary_column_is_recognised(tmp_path, paint, name):
     pq.write_table(

@@ -48,8 +48,7 @@ def export(
         out: A folder that does not exist or is empty.
         format: One of `EXPORT_FORMATS`.
         dropped: Images that are left out on purpose, for the record.
-        sha256: Expected digests by uri: an image whose bytes have changed since is left out (reason
-        ``changed``).
+        sha256: Expected digests by uri; what has changed since is left out (reason ``changed``).
 
     Returns:
         The manifest, as written beside the images. Images that could not be read are in its ``dropped``.

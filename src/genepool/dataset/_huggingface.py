@@ -8,7 +8,7 @@ from typing import Any
 
 from genepool.dataset._files import absolute
 from genepool.dataset._memory import spill_table
-from genepool.dataset._parquet import image_columns
+from genepool.dataset._rows import image_columns
 from genepool.errors import MissingExtra, SourceError, UsageError
 
 __all__ = ["is_huggingface", "is_webdataset", "shards_of", "table_of"]

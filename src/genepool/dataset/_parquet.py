@@ -6,32 +6,19 @@ else a binary column with a telling name, else the only binary column.
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from genepool.dataset._files import MAX_BYTES, Refused, is_url, join, open_file, read_file, refusal, stat_of
+from genepool.dataset._files import MAX_BYTES, Refused, is_url, join, read_file, refusal
 from genepool.dataset._patterns import expand
+from genepool.dataset._rows import Rows, TableProblem, opened
 from genepool.dataset._sidecar import caption_text, flat_claims
 from genepool.records import Case, Item, Sample
 
-__all__ = ["ParquetSource", "image_columns"]
-
-_BATCH = 16
-_NAMES = ("image", "img", "images", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes", "content", "data")
-_TEXT_COLUMNS = (
-    "caption", "text", "prompt", "txt", "genepool", "source", "artist", "style", "license", "origin",
-)  # fmt: skip
-
-
-class _Column(NamedTuple):
-    """An image column, its leaf column of bytes, and its leaf column of paths, if any."""
-
-    name: str
-    bytes_at: str
-    path_at: str
+__all__ = ["ParquetSource"]
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -39,11 +26,9 @@ class ParquetSource:
     """Parquet files with image bytes in a column.
 
     Attributes:
-        patterns: Paths or URLs of files, brace or glob patterns, or folders that are searched for
-        ``.parquet``.
+        patterns: Paths or URLs of files, brace or glob patterns, or one folder that is searched.
         uri: The dataset's name; empty = the only pattern.
-        anywhere: Whether a row may name its image by an absolute path (tables that this process wrote
-        itself).
+        anywhere: Whether a row may name its image by any local path (tables that this process wrote).
         max_bytes: Images larger than this are refused.
         kind: ``parquet``.
     """
@@ -65,63 +50,51 @@ class ParquetSource:
         """
         for name, path in expand(self.patterns, (".parquet",)):
             try:
-                stamp = stat_of(path).stamp
-                with _open(path) as table:
-                    columns = image_columns(table.schema_arrow)
-                    rows = table.metadata.num_rows
-            except _Unreadable as error:
-                aside.append(Case(name, "unreadable", error.message))
+                table = Rows(path)
+                table.close()
+            except TableProblem as problem:
+                aside.append(Case(name, "unreadable", problem.message))
                 continue
             except OSError as error:
                 aside.append(Case(name, "unreadable", refusal(error)[1]))
                 continue
+            columns = table.columns
             if not columns:
                 aside.append(Case(name, "no-image-column", "expected a column of image bytes, found none"))
                 continue
             for other in columns[1:]:
                 message = f"only column `{columns[0].name}` is read; the images of `{other.name}` are not"
                 aside.append(Case(f"{name}#{other.name}", "column-ignored", message))
-            for row in range(rows):
-                yield Item(f"{name}#{row}", f"{stamp}:{row}", path, row=row)
+            for row in range(table.n):
+                yield Item(f"{name}#{row}", f"{table.stamp}:{row}", path, row=row)
 
     def read(self, items: Sequence[Item]) -> Iterator[Sample]:
         """The images of these rows with captions and claims, in order; see `Source.read`."""
-        start = 0
-        while start < len(items):
-            stop = start + 1
-            while (
-                stop < len(items)
-                and items[stop].path == items[start].path
-                and items[stop].row > items[stop - 1].row
-            ):
-                stop += 1
-            yield from self._rows(items[start:stop])
-            start = stop
+        for path, group in itertools.groupby(items, key=lambda item: item.path):
+            yield from self._rows(path, list(group))
 
-    def _rows(self, items: Sequence[Item]) -> Iterator[Sample]:
-        """Items of one file in ascending row order."""
+    def _rows(self, path: str, items: Sequence[Item]) -> Iterator[Sample]:
         done = 0
         try:
-            with _open(items[0].path) as table:
-                for row, values in _stream(table, [item.row for item in items]):
-                    item = items[done]
-                    while item.row < row:
-                        yield _gone(item)
-                        done += 1
-                        item = items[done]
+            with opened(path) as table:
+                for item in items:
                     done += 1
-                    yield self._sample(item, values)
-            for item in items[done:]:
-                done += 1
-                yield _gone(item)
-        except _Unreadable as error:
+                    yield self._one(table, item)
+            return
+        except TableProblem as error:
             problem = ("unreadable", error.message)
         except OSError as error:
             problem = refusal(error)
-        else:
-            return
         for item in items[done:]:
             yield Sample(item, None, case=Case(item.uri, *problem))
+
+    def _one(self, table: Rows, item: Item) -> Sample:
+        try:
+            values = table.row(item.row)
+        except TableProblem as error:
+            # Other row groups may be whole.
+            return Sample(item, None, case=Case(item.uri, "unreadable", error.message))
+        return _gone(item) if values is None else self._sample(item, values)
 
     def _sample(self, item: Item, values: dict[str, Any]) -> Sample:
         declared, caption, wrong = flat_claims(values)
@@ -169,110 +142,6 @@ class ParquetSource:
         return place
 
 
-class _Unreadable(Exception):
-    """Something that Arrow cannot read, in words."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.message = f"not a readable Parquet file: {str(error).partition(chr(10))[0][:200]}"
-
-
-@contextlib.contextmanager
-def _open(path: str) -> Iterator[Any]:
-    """A `pyarrow.parquet.ParquetFile` that reads ahead by little.
-
-    Raises:
-        OSError: The file cannot be opened.
-        _Unreadable: Arrow cannot make sense of it, also later, inside the block.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with open_file(path) as stream:
-        try:
-            with pq.ParquetFile(stream, buffer_size=1 << 18, pre_buffer=False) as table:
-                yield table
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise _Unreadable(error) from None
-
-
-def image_columns(schema: Any) -> list[_Column]:
-    """The columns of an Arrow schema that hold images, the best first."""
-    import orjson
-
-    features: dict[str, Any] = {}
-    with contextlib.suppress(orjson.JSONDecodeError, AttributeError, TypeError):
-        info = orjson.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = dict(info.get("info", {}).get("features", {}))
-    ranked: list[tuple[bool, int, int, _Column]] = []
-    for index, field in enumerate(schema):
-        feature = features.get(field.name)
-        named = isinstance(feature, dict) and feature.get("_type") == "Image"
-        column = _image_column(field, named=named or field.name.lower() in _NAMES)
-        if column is not None:
-            name = field.name.lower()
-            ranked.append((not named, _NAMES.index(name) if name in _NAMES else 99, index, column))
-    if not ranked:
-        only = [field.name for field in schema if _is_binary(field.type)]
-        return [_Column(only[0], only[0], "")] if len(only) == 1 else []
-    return [column for *_, column in sorted(ranked)]
-
-
-def _is_binary(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _image_column(field: Any, *, named: bool) -> _Column | None:
-    """A column that can hold images, ``named`` being whether its name or the schema says that it does."""
-    import pyarrow as pa
-
-    if pa.types.is_struct(field.type):
-        inner = {part.name: part.type for part in field.type}
-        if "bytes" in inner and _is_binary(inner["bytes"]):
-            path = f"{field.name}.path" if pa.types.is_string(inner.get("path", pa.null())) else ""
-            return _Column(field.name, f"{field.name}.bytes", path)
-    elif named and _is_binary(field.type):
-        return _Column(field.name, field.name, "")
-    return None
-
-
-def _stream(table: Any, rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The wanted rows (ascending) of a table, as (row, values); the image itself under keys with a NUL."""
-    schema = table.schema_arrow
-    columns = image_columns(schema)
-    if not columns:
-        return
-    image = columns[0]
-    texts = [name for name in _TEXT_COLUMNS if name in schema.names and name != image.name]
-    leaves = [image.bytes_at, *([image.path_at] if image.path_at else []), *texts]
-    first, wanted = 0, 0
-    for group in range(table.metadata.num_row_groups):
-        n = table.metadata.row_group(group).num_rows
-        if wanted < len(rows) and rows[wanted] < first + n:
-            position = first
-            for batch in table.iter_batches(_BATCH, row_groups=[group], columns=leaves, use_threads=False):
-                while wanted < len(rows) and rows[wanted] < position + batch.num_rows:
-                    yield rows[wanted], _values(batch, rows[wanted] - position, image, texts)
-                    wanted += 1
-                position += batch.num_rows
-                if wanted >= len(rows) or rows[wanted] >= first + n:
-                    break
-        first += n
-
-
-def _values(batch: Any, at: int, image: _Column, texts: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {name: batch.column(name)[at].as_py() for name in texts}
-    whole = batch.column(image.name)[at].as_py()
-    if isinstance(whole, dict):
-        values["\0bytes"], values["\0path"] = whole.get("bytes"), whole.get("path")
-    else:
-        values["\0bytes"] = whole
-    return values
-
-
 def _gone(item: Item) -> Sample:
-    return Sample(
-        item, None, case=Case(item.uri, "vanished", f"expected row {item.row}, the table has become shorter")
-    )
+    message = f"expected row {item.row}, the table has become shorter"
+    return Sample(item, None, case=Case(item.uri, "vanished", message))
