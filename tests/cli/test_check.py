@@ -59,7 +59,7 @@ def test_a_tampered_log_ends_with_four_and_nothing_masks_it(run, gallery):
     workspace = f"{gallery}.genepool"
     run("register", "human", gallery / "human", "--workspace", workspace)
     bundle = next(
-        p for p in (gallery.parent / "set.genepool" / "ledger").rglob("tile/entries/*") if p.is_file()
+        p for p in (gallery.parent / "set.genepool" / "ledger" / "tile" / "entries").rglob("*") if p.is_file()
     )
     damaged = bytearray(bundle.read_bytes())
     damaged[len(damaged) // 2] ^= 1

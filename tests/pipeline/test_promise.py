@@ -166,9 +166,9 @@ def test_our_pipeline_enforces_generations(gallery, home):
     c = config.Config()
     opened = dataset.open(folder / "other")
     place = store.workspace_for(opened, home)
-    provenance.register_model(place, "m1", ["human"], config=c)
-    provenance.register_model(place, "m2", ["m1"], config=c)
-    provenance.register_model(place, "m3", ["m2"], config=c)
+    provenance.register_model(place, "m1", [("human", None)], config=c)
+    provenance.register_model(place, "m2", [("m1", None)], config=c)
+    provenance.register_model(place, "m3", [("m2", None)], config=c)
     provenance.register_outputs(scan.scan(opened, place), place, model="m3", config=c)
     with pytest.raises(genepool.GateError, match="GP401 12 images above generation 2"):
         genepool.SustainableAITrainingPipeline().validate_training_data(folder)
