@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.probes import ThreadsJob, TouchJob
 
 from genepool.engine import LocalEngine, beat, cores
 from genepool.errors import EngineError
 from genepool.records import Item, Unit
+from support.probes import ThreadsJob, TouchJob
 
 
 def units(count: int, size: int) -> list[Unit]:
@@ -103,7 +103,7 @@ def test_a_failing_preparation_is_told(tmp_path: Path) -> None:
 
 
 def test_workers_that_die_at_birth(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="before they are ready.*SIGABRT"):
+    with pytest.raises(EngineError, match=r"before they are ready.*SIGABRT"):
         list(LocalEngine(2).run(TouchJob(tmp_path, {"prepare": "abort"}), units(2, 4)))
 
 

@@ -6,16 +6,15 @@ import io
 import struct
 import warnings
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.scans import encoded, picture
 
 from genepool.records import Item, Sample
 from genepool.scan import Refusal, View, decode, pixel_digest, read_header
 from genepool.scan._decode import rotated, sniff, wrong_extension
+from support.scans import encoded, picture
 
 LIMIT = 89_478_485
 
@@ -37,7 +36,9 @@ def png(width: int, height: int, *, raw: bytes = b"") -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF"])
@@ -73,7 +74,12 @@ def test_half_a_file_is_called_truncated(kind: str) -> None:
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_heads_without_bodies_are_refused(cut: int) -> None:
     for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "AVIF"):
-        assert refused(encoded(picture(1), kind)[:cut]).reason in ("truncated", "corrupt", "not-an-image", "unsupported")
+        assert refused(encoded(picture(1), kind)[:cut]).reason in (
+            "truncated",
+            "corrupt",
+            "not-an-image",
+            "unsupported",
+        )
 
 
 def test_empty_and_foreign_files() -> None:
@@ -199,7 +205,14 @@ def test_rotation_of_a_raster_is_a_group_action() -> None:
 
 @pytest.mark.parametrize(
     "exif",
-    [b"", b"II", b"II*\0\xff\xff\xff\xff", b"XX*\0\x08\0\0\0", b"II*\0\x08\0\0\0\xff\xff", b"MM\0*" + b"\xff" * 60],
+    [
+        b"",
+        b"II",
+        b"II*\0\xff\xff\xff\xff",
+        b"XX*\0\x08\0\0\0",
+        b"II*\0\x08\0\0\0\xff\xff",
+        b"MM\0*" + b"\xff" * 60,
+    ],
 )
 def test_broken_exif_is_ignored_and_noted(exif: bytes) -> None:
     data = encoded(picture(1))
@@ -244,10 +257,17 @@ def test_pillow_keeps_its_own_limit() -> None:
     assert before == Image.MAX_IMAGE_PIXELS
 
 
-def test_hostile_chunks_are_refusals(tmp_path: Path) -> None:
+def test_hostile_chunks_are_refusals() -> None:
     text = b"tEXt" + b"a" * 100
-    for data in (png(4, 4, raw=b"\0"), png(4, 4)[:33] + text, b"GIF89a" + b"\xff" * 50, b"II*\0" + b"\xff" * 80,
-                 b"RIFF\xff\xff\xff\xffWEBPVP8X" + b"\xff" * 40, b"BM" + b"\0" * 60):  # fmt: skip
+    hostile = [
+        png(4, 4, raw=b"\0"),
+        png(4, 4)[:33] + text,
+        b"GIF89a" + b"\xff" * 50,
+        b"II*\0" + b"\xff" * 80,
+        b"RIFF\xff\xff\xff\xffWEBPVP8X" + b"\xff" * 40,
+        b"BM" + b"\0" * 60,
+    ]
+    for data in hostile:
         assert refused(data).reason in ("truncated", "corrupt", "bomb", "too-many-pixels", "not-an-image")
 
 

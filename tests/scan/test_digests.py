@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 from skimage import data as pictures
-from support.scans import encoded
 
 from genepool.records import Item, Sample
 from genepool.scan import View, perceptual_hash, pixel_digest
+from support.scans import encoded
 
 
 def view(data: bytes) -> View:

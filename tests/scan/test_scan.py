@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.probes import BadProbe, FailingSource, MeanProbe
-from support.scans import encoded, fill, picture, rows, scanned, use_probes
 
 from genepool import dataset, store
 from genepool.config import Config
@@ -20,6 +18,8 @@ from genepool.engine import LocalEngine
 from genepool.errors import EngineError, PluginError, SourceError, WorkspaceError
 from genepool.records import Item, Unit
 from genepool.scan import ScanJob, load_probes, make_plan, scan
+from support.probes import BadProbe, FailingSource, MeanProbe
+from support.scans import encoded, fill, picture, rows, scanned, use_probes
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,9 @@ def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
     assert rows(one) == rows(two)
     assert one.root() == two.root()
     assert one.cases() == two.cases()
-    assert np.array_equal(np.concatenate(list(one.vectors("colour"))), np.concatenate(list(two.vectors("colour"))))
+    assert np.array_equal(
+        np.concatenate(list(one.vectors("colour"))), np.concatenate(list(two.vectors("colour")))
+    )
 
 
 def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
@@ -275,7 +277,11 @@ def test_damaged_parts_are_named_removed_and_read_anew(tmp_path: Path) -> None:
     before = rows(scanned(folder, space))
     parts = sorted((space / "catalogue" / "parts").glob("*.parquet"))
     core = next(p for p in parts if not p.name.endswith(".vec.parquet"))
-    for damage in (lambda p: p.write_bytes(p.read_bytes()[:-40]), lambda p: p.unlink(), lambda p: flip(p, 60)):
+    for damage in (
+        lambda p: p.write_bytes(p.read_bytes()[:-40]),
+        lambda p: p.unlink(),
+        lambda p: flip(p, 60),
+    ):
         for victim in (core, core.with_name(core.name.replace(".parquet", ".vec.parquet"))):
             damage(victim)
             after = scanned(folder, space)
@@ -314,7 +320,7 @@ def test_a_lost_listing_is_made_from_the_parts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", range(12))
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """The n-th write finds the disk full: an error that says so, nothing half-written, and the rest next time."""
+    """The n-th write finds the disk full: an error that says so, nothing half-written, the rest next time."""
     folder = fill(tmp_path / "set", 34)
     space = tmp_path / "w"
     store.Workspace(space).create()
@@ -360,7 +366,9 @@ def test_images_in_memory(tmp_path: Path) -> None:
     images = [picture(i) for i in range(3)]
     catalogue = scan(dataset.open(images), config=Config(), engine=LocalEngine(inline=True))
     assert catalogue.n == 3
-    again = scan(dataset.open([picture(i) for i in range(3)]), config=Config(), engine=LocalEngine(inline=True))
+    again = scan(
+        dataset.open([picture(i) for i in range(3)]), config=Config(), engine=LocalEngine(inline=True)
+    )
     assert again.stats.n_new == 0
     assert again.workspace.root == catalogue.workspace.root
     raster = np.asarray(images[0])

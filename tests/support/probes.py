@@ -6,7 +6,7 @@ import ctypes
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +19,8 @@ class MeanProbe:
 
     name = "mean"
     version = "1"
-    columns = {"brightness": "float"}
-    vectors = {"colour": 3}
+    columns: ClassVar = {"brightness": "float"}
+    vectors: ClassVar = {"colour": 3}
 
     def prepare(self) -> None:
         pass

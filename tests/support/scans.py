@@ -53,7 +53,9 @@ def scanned(
     folder: Path, workspace: Path, *, workers: int = 0, select: Sequence[str] | None = None, **options: Any
 ) -> Catalogue:
     """Scan a folder, in this process unless workers are asked for."""
-    engine = LocalEngine(workers, timeout=options.pop("timeout", 60.0)) if workers else LocalEngine(inline=True)
+    engine = (
+        LocalEngine(workers, timeout=options.pop("timeout", 60.0)) if workers else LocalEngine(inline=True)
+    )
     opened = dataset.open(str(folder), workspace=str(workspace))
     if select is not None:
         opened = opened.select(select)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class View:
         self._data = sample.data or b""
         self._header, self.notes = read_header(self._data, max_pixels=max_pixels)
         self._decoded: Decoded | None = None
-        self._image: Any = None
+        self._image: Image.Image | None = None
         self._thumbnails: dict[int, Raster] = {}
         self._crops: dict[tuple[int, int], list[Raster]] = {}
 

@@ -58,12 +58,10 @@ def query_assets(connection: duckdb.DuckDBPyConnection, query: str, where: str =
     import duckdb
 
     try:
-        relation = connection.sql(query)
-        if relation is None:
-            raise UsageError(
-                f"{where}: expected a query that returns rows, found a statement that returns none"
-            )
-        return relation.to_arrow_table()
+        statements = connection.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UsageError(f"{where}: expected one SELECT, found {query[:80]!r}")
+        return connection.sql(query).to_arrow_table()
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise WorkspaceError(
             f"{where}: the catalogue cannot be read: {error}", hint="genepool doctor PATH"

@@ -1,0 +1,164 @@
+"""The catalogue: order, batches, vectors, queries, origins, root."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from genepool.errors import UsageError
+from genepool.store import Catalogue, inspect, merkle_root
+from support.probes import MeanProbe
+from support.scans import encoded, fill, picture, scanned, use_probes
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
+    use_probes(monkeypatch, MeanProbe())
+    folder = fill(tmp_path / "set", 21)
+    (folder / "cut.jpg").write_bytes(encoded(picture(1))[:600])
+    # Three scans leave rows of one dataset in parts of different ages.
+    for name in ("000.jpg", "sub/003.jpg"):
+        scanned(folder, tmp_path / "w")
+        (folder / name).write_bytes(encoded(picture(50), quality=80))
+    return scanned(folder, tmp_path / "w")
+
+
+def test_batches_are_the_table(catalogue: Catalogue) -> None:
+    table = catalogue.table()
+    for size in (1, 4, 21, 1000):
+        batches = list(catalogue.batches(size=size))
+        assert all(batch.num_rows <= size for batch in batches)
+        assert pa.Table.from_batches(batches).equals(table)
+    chosen = catalogue.table(["width", "uri"])
+    assert chosen.column_names == ["width", "uri"]
+    assert chosen.column("uri").equals(table.column("uri"))
+    assert table.column_names == list(catalogue.columns)
+    assert "key" not in table.column_names
+
+
+def test_vectors_follow_the_table(catalogue: Catalogue) -> None:
+    whole = np.concatenate(list(catalogue.vectors("colour")))
+    brightness = catalogue.table(["brightness"]).column(0).to_numpy()
+    assert np.allclose(whole.mean(axis=1), brightness, atol=0.1)
+    for size in (1, 5, 1000):
+        pieces = list(catalogue.vectors("colour", size=size))
+        assert all(len(piece) <= size for piece in pieces)
+        assert np.array_equal(np.concatenate(pieces), whole)
+
+
+def test_unknown_names(catalogue: Catalogue) -> None:
+    with pytest.raises(UsageError, match="column 'nonsense'"):
+        catalogue.table(["uri", "nonsense"])
+    with pytest.raises(UsageError, match="vector 'nonsense'"):
+        next(catalogue.vectors("nonsense"))
+
+
+def test_sql_sees_the_same_rows(catalogue: Catalogue) -> None:
+    table = catalogue.table()
+    answer = catalogue.sql("SELECT * FROM assets ORDER BY uri")
+    assert answer.column_names == table.column_names
+    assert answer.column("sha256").to_pylist() == table.column("sha256").to_pylist()
+    assert answer.column("brightness").to_pylist() == table.column("brightness").to_pylist()
+    some = catalogue.select(["000.jpg", "sub/001.jpg"])
+    assert some.sql("SELECT count(*) AS n FROM assets").to_pylist() == [{"n": 2}]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELEC 1",
+        "SELECT nonsense FROM assets",
+        "SELECT * FROM origins",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_parquet('https://example.org/x.parquet')",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "COPY (SELECT 1) TO '/tmp/genepool-must-not-exist.csv'",
+        "CREATE TABLE t (a INTEGER)",
+    ],
+)
+def test_sql_refuses(catalogue: Catalogue, query: str) -> None:
+    with pytest.raises(UsageError, match="sql"):
+        catalogue.sql(query)
+    assert not Path("/tmp/genepool-must-not-exist.csv").exists()
+
+
+def test_origins_are_bound_to_the_listing(catalogue: Catalogue, tmp_path: Path) -> None:
+    assert catalogue.origins() is None
+    uris = catalogue.table(["uri"]).column(0)
+    settled = pa.table({"uri": uris, "human": [True] * catalogue.n})
+    catalogue.write_origins(settled)
+    assert catalogue.origins().equals(settled)
+    assert catalogue.sql("SELECT count(*) n FROM origins WHERE human").to_pylist() == [{"n": 21}]
+    some = catalogue.select(["000.jpg", "sub/001.jpg"])
+    assert some.origins().column("uri").to_pylist() == ["000.jpg", "sub/001.jpg"]
+    some.write_origins(pa.table({"uri": ["000.jpg", "sub/001.jpg"], "human": [False, False]}))
+    assert some.origins().column("human").to_pylist() == [False, False]
+    assert catalogue.origins().equals(settled)
+    with pytest.raises(UsageError, match="expected the catalogue's 21 uris"):
+        catalogue.write_origins(settled.slice(1))
+    with pytest.raises(UsageError):
+        catalogue.write_origins(pa.table({"image": uris}))
+    (tmp_path / "set" / "000.jpg").unlink()
+    assert scanned(tmp_path / "set", tmp_path / "w").origins() is None
+    # Whoever still holds the older catalogue can go on reading it.
+    assert catalogue.table().num_rows == 21
+
+
+def test_select(catalogue: Catalogue) -> None:
+    some = catalogue.select(["000.jpg", "sub/003.jpg", "cut.jpg", "nowhere.jpg"])
+    assert some.n == 2
+    assert some.dataset.selection == {"000.jpg", "sub/003.jpg", "cut.jpg", "nowhere.jpg"}
+    assert [case.uri for case in some.cases()] == ["cut.jpg"]
+    assert some.select(["000.jpg", "sub/001.jpg"]).table(["uri"]).column(0).to_pylist() == ["000.jpg"]
+    assert catalogue.select([]).n == 0
+    assert catalogue.select([]).root() == hashlib.sha256(b"").digest()
+    assert catalogue.select([]).table().num_rows == 0
+
+
+def test_root_is_the_merkle_root_of_the_multiset(catalogue: Catalogue) -> None:
+    digests = catalogue.table(["sha256"]).column(0).to_pylist()
+    assert catalogue.root() == tree(sorted(digests))
+    assert len(set(digests)) < len(digests)  # two files of equal bytes are there
+
+
+def tree(leaves: list[bytes]) -> bytes:
+    """RFC 6962, section 2.1, word for word."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\0" + leaves[0]).digest()
+    k = 1
+    while k * 2 < len(leaves):
+        k *= 2
+    return hashlib.sha256(b"\1" + tree(leaves[:k]) + tree(leaves[k:])).digest()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 100])
+def test_merkle_root_against_the_recursive_definition(n: int) -> None:
+    rng = np.random.default_rng(n)
+    leaves = [rng.bytes(30) + b"\0\0" for _ in range(n)]  # trailing zeros must not be lost
+    leaves += leaves[: n // 3]
+    assert merkle_root(leaves) == tree(sorted(leaves))
+    assert merkle_root(leaves[::-1]) == merkle_root([b"".join(leaves)])
+
+
+def test_inspect_names_damage_and_changes_nothing(catalogue: Catalogue) -> None:
+    sound = inspect(catalogue.workspace)
+    assert sound.problems == ()
+    assert sound.parts >= 3
+    assert sound.listings == 1
+    part = next(catalogue.workspace.parts.glob("*.vec.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    listing = next(catalogue.workspace.catalogue.glob("sets/*/listing-*"))
+    listing = listing.parent / catalogue._listing.file
+    listing.write_bytes(b"PAR1 nothing PAR1")
+    catalogue.workspace.reviews.write_bytes(b"nonsense" * 200)
+    problems = " ".join(inspect(catalogue.workspace).problems)
+    for path in (part, listing, catalogue.workspace.reviews):
+        assert path.name in problems
+        assert path.exists()
