@@ -1,11 +1,9 @@
 """Real ONNX models through the real runtime: layouts, types, abstentions, broken files."""
 
 import hashlib
-import importlib.util
 import math
 import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +14,7 @@ from genepool.config import Config
 from genepool.detection import AbstainingDetector, DetectionProbe, OnnxDetector
 from genepool.errors import PluginError
 from genepool.records import Detector, Probe, Score
-
-_spec = importlib.util.spec_from_file_location("detection_models", Path(__file__).with_name("_models.py"))
-models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(models)
-model, noise, View = models.model, models.noise, models.View
+from support.onnx_models import View, model, noise
 
 
 def expected(pixels, gain=8.0, bias=-4.0, scale=255.0):

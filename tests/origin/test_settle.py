@@ -16,6 +16,7 @@ from genepool.errors import LogError, WorkspaceError
 from genepool.origin import explain_origin, settle
 from genepool.records import Verdict
 from genepool.store import Verdicts, Workspace
+from support import onnx_models as models
 from support.marks import A1111
 from support.scans import encoded, fill, picture, scanned
 
@@ -237,12 +238,6 @@ def test_verdicts_move_but_do_not_settle(tmp_path, space):
 
 
 def test_a_detector_votes_only_when_calibrated(tmp_path, space):
-    from importlib.util import module_from_spec, spec_from_file_location
-    from pathlib import Path
-
-    spec = spec_from_file_location("onnx_models", Path(__file__).parents[1] / "detection" / "_models.py")
-    models = module_from_spec(spec)
-    spec.loader.exec_module(models)
     path = models.model(tmp_path / "bright.onnx", side=64, gain=20.0, bias=-10.0)
     folder = tmp_path / "set"
     folder.mkdir()
