@@ -40,7 +40,8 @@ class SyntheticContentDetector:
         *,
         config: Config | None = None,
     ) -> None:
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or math.isnan(threshold):
+        given: Any = threshold
+        if isinstance(given, bool) or not isinstance(given, int | float) or math.isnan(given):
             raise UsageError(f"threshold: expected a number above 0.5 and at most 1, found {threshold!r}")
         if not 0.5 < threshold <= 1.0:
             raise UsageError(
