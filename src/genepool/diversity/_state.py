@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genepool.diversity._vendi import entropy
 from genepool.errors import MeasureError
 
 if TYPE_CHECKING:
@@ -137,6 +138,16 @@ class StyleState:
         values = np.append(np.clip(values, 0.0, None), self.weight_off / self.weight)
         ordered: NDArray[np.float64] = np.sort(values)[::-1]
         return ordered
+
+    def vendi(self, q: float, keep: int | None = None) -> float:
+        """Effective number of styles of order q, with the bias that comparing images with themselves brings.
+
+        Args:
+            q: Order: 0 counts kinds, larger orders count common ones; `math.inf` only the commonest.
+            keep: Only this many largest eigenvalues (truncated Vendi score, Ospanov & Farnia 2024).
+        """
+        values = self.spectrum()[:keep]
+        return math.exp(entropy(values / values.sum(), q))
 
 
 class SpreadState:

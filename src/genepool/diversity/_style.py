@@ -38,16 +38,14 @@ class StyleEstimate(Estimate):
         styles: Effective number of styles, VS2 = 1 / purity.
         purity: Mean squared style similarity of two different images.
         on_support: Share of the images on the panel's support (or verified human).
-        spectrum: Eigenvalues of the mean style operator, largest first.
         panel: Name of the panel.
     """
 
-    __slots__ = ("on_support", "panel", "purity", "spectrum", "styles")
+    __slots__ = ("on_support", "panel", "purity", "styles")
 
     styles: float
     purity: float
     on_support: float
-    spectrum: tuple[float, ...]
     panel: str
 
     @classmethod
@@ -57,7 +55,6 @@ class StyleEstimate(Estimate):
         *,
         purity: float,
         on_support: float,
-        spectrum: tuple[float, ...],
         panel: str,
     ) -> StyleEstimate:
         """From the arguments of `Estimate` and the facts behind it."""
@@ -65,34 +62,20 @@ class StyleEstimate(Estimate):
         self.purity = purity
         self.styles = 1.0 / purity if purity > 0 else math.inf
         self.on_support = on_support
-        self.spectrum = spectrum
         self.panel = panel
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        facts = (self.purity, self.on_support, self.spectrum, self.panel)
+        facts = (self.purity, self.on_support, self.panel)
         return _rebuild, (self.__getnewargs__(), facts)
-
-    def vendi(self, q: float, keep: int | None = None) -> float:
-        """Effective number of styles of order q (plug-in; q may be 1 or ``math.inf``).
-
-        Args:
-            q: Order: 0 counts kinds, larger orders count common ones; 2 with bias (see ``styles`` without).
-            keep: Only the largest eigenvalues (truncated Vendi score, Ospanov & Farnia 2024).
-        """
-        from genepool.diversity._vendi import entropy
-
-        values = np.asarray(self.spectrum[:keep])
-        return math.exp(entropy(values / values.sum(), q))
 
 
 def _rebuild(base: tuple[Any, ...], facts: tuple[Any, ...]) -> StyleEstimate:
-    purity, on_support, spectrum, panel = facts
+    purity, on_support, panel = facts
     return StyleEstimate.build(
         base,
         purity=purity,
         on_support=on_support,
-        spectrum=spectrum,
         panel=panel,
     )
 
@@ -200,6 +183,5 @@ def index_of(state: StyleState, spread: SpreadState, alpha: float = 0.05) -> Sty
         (value, lower, upper, state.n, method, alpha),
         purity=purity,
         on_support=state.n_on / state.n,
-        spectrum=tuple(float(x) for x in state.spectrum()),
         panel=state.panel.name,
     )

@@ -118,6 +118,8 @@ class VendiState:
         Rounding leaves about 1e-17 in directions that the data do not have. Orders below 1 would count those
         as kinds, so what is below rounding is set to nothing first.
         """
+        if q == 2:
+            return self.weight**2 / float(np.einsum("ij,ij->", self.moment, self.moment))
         values = self.spectrum()
         return math.exp(entropy(np.where(values > 1e-14 * len(values), values, 0.0), q))
 
