@@ -7,6 +7,7 @@ this file only strings them together.
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genepool.errors import GateError, InsufficientHumanContent
@@ -56,6 +57,7 @@ def check(
     from genepool import dataset, gate, origin, scan, store
     from genepool.config import load
 
+    started = time.perf_counter()
     config = config or load()
     earlier = gate.load_baseline(baseline) if baseline else None
     opened = dataset.open(data)
@@ -68,6 +70,8 @@ def check(
         )
         if earlier is not None:
             decision = gate.apply_baseline(decision, earlier)
+        timing = {**decision.extra["timing"], "total": round(time.perf_counter() - started, 3)}
+        decision = dataclasses.replace(decision, extra={**decision.extra, "timing": timing})
         if record:
             from genepool import provenance, report
 

@@ -31,11 +31,11 @@ def test_order_of_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("GENEPOOL_WORKSPACE")
     beside = workspace_for(named).root
     assert beside == tmp_path / "set.genepool"
-    # Once it exists beside the dataset, it wins over what is merely suggested …
-    assert workspace_for(named, asked).root == beside
+    # What somebody said outranks what happens to lie beside the dataset …
+    assert workspace_for(named, asked).root == asked
     monkeypatch.setenv("GENEPOOL_WORKSPACE", str(env))
-    assert workspace_for(named).root == beside
-    # … but not over what the dataset itself was opened with.
+    assert workspace_for(named).root == env
+    # … and what the dataset itself was opened with outranks everything.
     assert workspace_for(Named(str(folder), str(own)), asked).root == own
     assert workspace_for(Named(str(tmp_path / "other")), Workspace(asked)).root == asked
 

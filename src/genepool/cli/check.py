@@ -135,9 +135,8 @@ def render(decision: Decision, *, report: Path | None = None) -> str:
         f"{decision.n:,} images",
     ]
     if timing:
-        head.append(
-            f"{timing['seconds']:.1f} s" + (f", {timing['reused']:,} known" if timing["reused"] else "")
-        )
+        known = f" ({timing['reused']:,} known)" if timing["reused"] else ""
+        head.append(f"{timing['total']:.1f} s{known}")
     lines = [" · ".join(head)]
     lines += [f"  {name:<11} {text}" for name, text in _facts(decision)]
     lines += [
@@ -175,6 +174,9 @@ def _facts(decision: Decision) -> list[tuple[str, str]]:
             f"{n:,} gen {g}" if g[0].isdigit() else f"{n:,} {g}" for g, n in generations.items()
         )
         facts.append(("pedigree", text))
+    if judge := extra.get("detector"):
+        text = f"{judge['decided']:,} decided · {judge['abstained']:,} abstained"
+        facts.append(("pixel judge", f"{text}: {judge['note']}" if judge["abstained"] else text))
     if ledger := extra.get("ledger"):
         facts.append(("log", f"{ledger['size']:,} entries, root {ledger['root'][:16]}…"))
     return facts
@@ -185,6 +187,9 @@ def _number(m: Measure) -> str:
         return "not measured"
     if m.name == "generation":
         return f"highest {m.value:.0f}"
+    if m.name == "human_ratio" and m.lower is not None:
+        # What is guaranteed comes first: the middle of an interval of ignorance says nothing.
+        return f"≥ {m.lower:.3f}  [{m.lower:.3f}, {m.upper:.3f}]"
     if m.lower == m.upper:
         return f"{m.value:.3f}"
     lower = "" if m.lower is None else f"{m.lower:.3f}"

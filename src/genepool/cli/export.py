@@ -11,8 +11,8 @@ import click
 from genepool.cli._options import config_option, settings, workers_option, workspace_option
 
 if TYPE_CHECKING:
-    from genepool.dataset import Dataset, Manifest
-    from genepool.records import Case, Decision
+    from genepool.dataset import Manifest
+    from genepool.records import Decision
     from genepool.store import Catalogue, Workspace
 
 __all__ = ["command"]
@@ -45,19 +45,18 @@ def command(
     Bytes are copied unchanged, captions and sidecars come along, and manifest.json says what was written and
     what was left out. The log of PATH is linked, so that its attestations hold for OUT too.
     """
-    from genepool import dataset, scan, store
+    from genepool import dataset, gate, scan, store
     from genepool.cli._progress import progress
 
-    opened = dataset.open(path)
-    place = store.workspace_for(opened, workspace)
+    opened = dataset.open(path, workspace=workspace)
+    place = store.workspace_for(opened)
     decision = None if everything else _decision(path, place)
     with progress() as report:
         catalogue = scan.scan(opened, place, config=settings(config_file, workers), progress=report)
     if decision is not None:
         _still_the_same(path, decision, catalogue)
-    manifest, dropped = _export(opened, catalogue, decision, out, form)
-    _link(place, dataset.open(out))
-    _say(manifest, dropped, decision, out)
+    manifest = gate.export_approved(catalogue, place, decision, out, format=form)
+    _say(manifest, dict(manifest.dropped), decision, out)
     return 0
 
 
@@ -84,36 +83,6 @@ def _still_the_same(path: str, decision: Decision, catalogue: Catalogue) -> None
             f"found {catalogue.n:,} (root {found[:16]}…)",
             hint=f"genepool check {shlex.quote(path)}   judges them as they are now",
         )
-
-
-def _export(
-    opened: Dataset, catalogue: Catalogue, decision: Decision | None, out: str, form: str
-) -> tuple[Manifest, dict[str, int]]:
-    from genepool import dataset
-
-    against: dict[str, Case] = {case.uri: case for case in catalogue.cases()}
-    if decision is not None:
-        for failure in decision.failures:
-            against.update((case.uri, case) for case in failure.cases)
-        for case in decision.set_aside:
-            against.setdefault(case.uri, case)
-    digests: dict[str, bytes] = {}
-    for batch in catalogue.batches(["uri", "sha256"]):
-        uris, sha256 = (batch.column(name).to_pylist() for name in ("uri", "sha256"))
-        digests.update((u, d) for u, d in zip(uris, sha256, strict=True) if u not in against)
-    dropped = [against[uri] for uri in sorted(against)]
-    manifest = dataset.export(opened, digests, out, format=form, dropped=dropped, sha256=digests)
-    return manifest, dict(manifest.dropped)
-
-
-def _link(place: Workspace, exported: Dataset) -> None:
-    """Let the new set's checks read the logs that this one's read."""
-    from genepool import store
-
-    fresh = store.workspace_for(exported)
-    for log in (*place.links(), *([place.ledger] if place.ledger.is_dir() else [])):
-        if str(log) != str(fresh.ledger):
-            fresh.link(log)
 
 
 def _say(manifest: Manifest, dropped: dict[str, int], decision: Decision | None, out: str) -> None:

@@ -14,8 +14,7 @@ from genepool.demo._place import clear, mark
 
 if TYPE_CHECKING:
     from genepool.config import Config
-    from genepool.dataset import Dataset
-    from genepool.records import Case, Decision, Estimate
+    from genepool.records import Decision, Estimate
     from genepool.store import Catalogue, Workspace
 
 __all__ = ["FIRST", "SECOND", "Ending", "Story", "run"]
@@ -89,7 +88,7 @@ def run(
         UsageError: One of the folders holds something that the demo did not make.
         MissingExtra: scikit-image or scikit-learn is not installed.
     """
-    from genepool import dataset, pipeline, scan, store
+    from genepool import dataset, gate, pipeline, scan, store
     from genepool.config import Config
 
     tell = say or (lambda _: None)
@@ -117,7 +116,7 @@ def run(
         show(first, workspace.report)
 
     differences = [*_compare("the first check", first, FIRST), *_compare_images(gallery, first)]
-    n = _export(opened, catalogue, workspace, first, clean)
+    n = gate.export_approved(catalogue, workspace, first, clean).n
     mark(clean, [p.relative_to(clean).as_posix() for p in clean.rglob("*") if p.is_file()])
     tell(f"exported the {n:,} approved pictures to {_short(clean)}, with the log that knows their origins")
     remaining = dataset.open(clean)
@@ -216,22 +215,6 @@ def _diversity(gallery: Gallery, catalogue: Catalogue, config: Config) -> dict[s
         name: index.measure(catalogue.select(files), verified=np.full(len(files), name == "human"))
         for name, files in parts.items()
     }
-
-
-def _export(
-    opened: Dataset, catalogue: Catalogue, workspace: Workspace, decision: Decision, out: Path
-) -> int:
-    """Write what nothing was found against, as ``genepool export`` does, and link the log."""
-    from genepool import dataset, store
-
-    against: dict[str, Case] = {case.uri: case for case in decision.set_aside}
-    against.update((case.uri, case) for failure in decision.failures for case in failure.cases)
-    table = catalogue.table(["uri", "sha256"])
-    digests = dict(zip(*(table.column(name).to_pylist() for name in ("uri", "sha256")), strict=True))
-    chosen = {uri: digest for uri, digest in digests.items() if uri not in against}
-    manifest = dataset.export(opened, chosen, out, dropped=list(against.values()), sha256=chosen)
-    store.workspace_for(dataset.open(out)).link(workspace.ledger)
-    return manifest.n
 
 
 # ------------------------------------------------------------------------------------ the self-check

@@ -2,10 +2,12 @@
 
 `measure` gathers what the witnesses say into `Measures`; `decide` applies the policy to them and returns a
 `Decision` (pass, fail or undecided; fail outranks undecided) with rule codes, cases and the next command;
-`save` and `load_decision` keep it in the workspace. The policy is data (`genepool.toml`), the rules are pure
+`export_approved` writes out what nothing was found
+against; `save` and `load_decision` keep it in the workspace. The policy is data (`genepool.toml`), the rules are pure
 functions of measures and policy.
 """
 
+from genepool.gate._approved import export_approved
 from genepool.gate._baseline import apply_baseline, load_baseline
 from genepool.gate._decide import RULES, decide
 from genepool.gate._measures import Measures, SliceShare, measure
@@ -17,6 +19,7 @@ __all__ = [
     "SliceShare",
     "apply_baseline",
     "decide",
+    "export_approved",
     "load_baseline",
     "load_decision",
     "measure",

@@ -164,7 +164,10 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
         ),
         unread=tuple(catalogue.cases()),
         verdicts=_verdicts(workspace, digests),
-        extra=_extra(catalogue, origins, signals, exact, len(redundant)),
+        extra={
+            **_extra(catalogue, origins, signals, exact, len(redundant)),
+            "detector": _judge(catalogue, workspace, config),
+        },
     )
 
 
@@ -321,6 +324,36 @@ def _extra(
             "workers": stats.workers,
         },
         "versions": {"genepool": __version__, "decoders": sorted(_tally(columns.column("decoder")))},
+    }
+
+
+def _judge(catalogue: Catalogue, workspace: Workspace, config: Config) -> dict[str, Any]:
+    """What the pixel judge decided, and why it did not."""
+    columns = catalogue.table(["detector", "logit", "abstained"])
+    names = sorted(name for name in _tally(columns.column("detector")) if name)
+    if columns.column("logit").null_count == catalogue.n:
+        reasons = _tally(columns.column("abstained"))
+        return {
+            "name": ", ".join(names),
+            "decided": 0,
+            "abstained": catalogue.n,
+            "note": next(iter(reasons), ""),
+        }
+    from genepool.detection import opinions
+
+    verdicts: dict[str, int] = {}
+    notes: dict[str, int] = {}
+    for opinion in opinions(catalogue, workspace, config):
+        verdicts[opinion.verdict] = verdicts.get(opinion.verdict, 0) + 1
+        if opinion.verdict == "abstain":
+            notes[opinion.reason.split(" (")[0]] = notes.get(opinion.reason.split(" (")[0], 0) + 1
+    abstained = verdicts.pop("abstain", 0)
+    return {
+        "name": ", ".join(names),
+        "decided": sum(verdicts.values()),
+        **verdicts,
+        "abstained": abstained,
+        "note": max(notes, key=lambda k: notes[k], default=""),
     }
 
 

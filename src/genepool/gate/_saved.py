@@ -23,7 +23,9 @@ def save(decision: Decision, workspace: Workspace) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [(f.status, f.code, case) for f in decision.failures for case in f.cases]
+    rows: list[tuple[str, str, Case]] = [
+        (f.status, f.code, case) for f in decision.failures for case in f.cases
+    ]
     rows += [("aside", case.code, case) for case in decision.set_aside]
     table = pa.table(
         {

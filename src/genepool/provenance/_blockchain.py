@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -16,7 +17,6 @@ from genepool.records import Attestation
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from genepool.store import Workspace
 
 __all__ = ["STATES", "AssetOrigin", "DataProvenanceBlockchain", "OriginReport", "State", "report_origins"]
 
@@ -214,7 +214,7 @@ class DataProvenanceBlockchain:
         config: Key, trust policy, further logs; None: ``genepool.toml`` of the current folder, else defaults.
     """
 
-    def __init__(self, workspace: Workspace | str | None = None, *, config: Config | None = None) -> None:
+    def __init__(self, workspace: str | Path | None = None, *, config: Config | None = None) -> None:
         self.workspace = workspace
         self.config = config or load()
 

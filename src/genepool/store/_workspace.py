@@ -193,10 +193,10 @@ def _flock(path: Path) -> int:
 def workspace_for(dataset: Dataset | _Named, workspace: Workspace | str | Path | None = None) -> Workspace:
     """The workspace in which a dataset's results are kept; it exists when this returns.
 
-    In this order: ``dataset.workspace``; ``<dataset>.genepool`` beside a local dataset when it exists;
-    ``workspace``; ``$GENEPOOL_WORKSPACE``; ``<dataset>.genepool`` beside it, newly made; else (pictures in
-    memory, a remote or read-only place) a temporary one that everybody in this process shares for this
-    dataset and that is removed at exit.
+    In this order, so that what somebody said outranks what happens to lie there: ``dataset.workspace``;
+    ``workspace``; ``$GENEPOOL_WORKSPACE``; ``<dataset>.genepool`` beside a local dataset, made when missing;
+    else (pictures in memory, a remote or read-only place) a temporary one that everybody in this process
+    shares for this dataset and that is removed at exit.
 
     Raises:
         UsageError: ``workspace`` is an empty string.
@@ -206,12 +206,12 @@ def workspace_for(dataset: Dataset | _Named, workspace: Workspace | str | Path |
         raise UsageError("workspace: expected a folder, found an empty string")
     if dataset.workspace:
         return _made(dataset.workspace)
-    beside = _beside(dataset.uri)
-    if beside is not None and beside.is_dir():
-        return _made(beside)
     asked = workspace or os.environ.get("GENEPOOL_WORKSPACE")
     if asked:
         return _made(asked)
+    beside = _beside(dataset.uri)
+    if beside is not None and beside.is_dir():
+        return _made(beside)
     if beside is not None and dataset.uri not in _TEMPORARY:
         with contextlib.suppress(WorkspaceError):
             return Workspace(beside).create()
