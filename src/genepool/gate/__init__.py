@@ -2,9 +2,8 @@
 
 `measure` gathers what the witnesses say into `Measures`; `decide` applies the policy to them and returns a
 `Decision` (pass, fail or undecided; fail outranks undecided) with rule codes, cases and the next command;
-`export_approved` writes out what nothing was found
-against; `save` and `load_decision` keep it in the workspace. The policy is data (`genepool.toml`), the rules are pure
-functions of measures and policy.
+`save` and `load_decision` keep it in the workspace; `export_approved` writes out what nothing was found
+against. The policy is data (`genepool.toml`), the rules are pure functions of measures and policy.
 """
 
 from genepool.gate._approved import export_approved
