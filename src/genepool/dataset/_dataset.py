@@ -36,6 +36,10 @@ class Dataset:
         chosen = frozenset(uris)
         return replace(self, selection=chosen if self.selection is None else chosen & self.selection)
 
+    def limited(self, max_bytes: int) -> Dataset:
+        """The same dataset, images of more than ``max_bytes`` bytes being refused before they are read."""
+        return replace(self, source=_limited(self.source, max_bytes))
+
     def items(self, aside: list[Case]) -> Iterator[Item]:
         """What is there, in a stable order, without reading images.
 
@@ -100,6 +104,13 @@ class Dataset:
     def __repr__(self) -> str:
         chosen = "" if self.selection is None else f", {len(self.selection)} selected"
         return f"Dataset({self.uri!r}, {self.source.kind}{chosen})"
+
+
+def _limited(source: Source, max_bytes: int) -> Source:
+    if isinstance(source, UnionSource):
+        return replace(source, parts=tuple(_limited(part, max_bytes) for part in source.parts))
+    # A plug-in's source may know no bound; the scan then refuses what was read.
+    return replace(source, max_bytes=max_bytes) if hasattr(source, "max_bytes") else source  # type: ignore[type-var]
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -199,7 +199,7 @@ def _name(uri: str, data: bytes) -> str:
         name = f"{table.removesuffix('.parquet')}/{int(number):07d}" if row and number.isdecimal() else uri
     parts = [
         f"_{part[1:]}" if part.startswith(".") else part
-        for part in name.split("/")
+        for part in name.replace("\\", "_").split("/")
         if part not in ("", ".", "..")
     ]
     name = "/".join(part.removesuffix(".genepool") or "_" for part in parts)

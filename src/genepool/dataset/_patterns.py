@@ -19,7 +19,7 @@ _MAX_NAMES = 1_000_000
 
 def is_pattern(path: str) -> bool:
     """Whether a path holds a brace or glob pattern."""
-    return bool(_BRACE.search(path)) or (glob.has_magic(path) and not exists(path))
+    return bool(_BRACE.search(path) or glob.has_magic(path)) and not exists(path)
 
 
 def braces(pattern: str) -> Iterator[str]:

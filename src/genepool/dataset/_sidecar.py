@@ -72,10 +72,10 @@ def caption_text(value: Any) -> str | None:
     """A caption as kept: bytes read as UTF-8, trimmed, cut at `MAX_CAPTION`; None when there is none."""
     if isinstance(value, bytes):
         # The cut stands before the decoding, so that a huge text file costs nothing.
-        value = value[: 4 * MAX_CAPTION].decode("utf-8", "replace").removeprefix("\ufeff")
+        value = value[: 4 * MAX_CAPTION].decode("utf-8", "replace")
     if not isinstance(value, str):
         return None
-    return value.strip()[:MAX_CAPTION] or None
+    return value.removeprefix("\ufeff").strip()[:MAX_CAPTION].strip() or None
 
 
 def caption_from_json(data: bytes) -> str | None:

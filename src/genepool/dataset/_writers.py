@@ -64,9 +64,10 @@ class FolderWriter:
         declared = dict(picture.declared or {})
         if picture.caption is not None:
             text = target.with_name(target.name.rpartition(".")[0] + ".txt")
+            words = picture.caption.encode()
             if not text.exists():
-                text.write_text(picture.caption, "utf-8")
-            elif text.read_text("utf-8") != picture.caption:
+                text.write_bytes(words)
+            elif text.read_bytes() != words:
                 # Two images share a stem: the sidecar knows them apart.
                 declared["caption"] = picture.caption
         if declared:
@@ -150,7 +151,8 @@ class WebDatasetWriter:
         """A key without dots (the format's readers cut at the first one), unique in the shard."""
         stem, _, suffix = name.rpartition(".")
         folder, slash, last = stem.rpartition("/")
-        base = folder + slash + last.replace(".", "_")
+        # Names that other systems would take for absolute are refused by careful readers, ours among them.
+        base = (folder + slash + last.replace(".", "_")).replace(":", "_", 1 if stem[1:2] == ":" else 0)
         key, number = base, 2
         while key in self._keys:
             key, number = f"{base}-{number}", number + 1
