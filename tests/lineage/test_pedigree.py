@@ -111,9 +111,7 @@ def test_cycles_are_refused_and_named():
     p = Pedigree()
     p.add_dataset("D", {"M2": 1.0})
     p.add_model("M1", "D")
-    with pytest.raises(
-        UsageError, match="no cycle, found M2 → D → M1 → M2"
-    ):
+    with pytest.raises(UsageError, match="no cycle, found M2 → D → M1 → M2"):
         p.add_model("M2", "M1")
     assert "M2" not in p
     p.add_model("M2", "other")
