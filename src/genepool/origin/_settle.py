@@ -55,7 +55,7 @@ def settle(catalogue: Catalogue, workspace: Workspace, config: Config) -> pa.Tab
     uris, digests = table.column("uri").to_pylist(), table.column("sha256").to_pylist()
     claims = trail.attestations(digests, table.column("pixel").to_pylist())
     with Verdicts(workspace) as verdicts:
-        looks = {bytes.fromhex(digest): e for digest, e in judged(verdicts.all()).items()}
+        looks = {bytes.fromhex(digest): e for digest, e in judged(verdicts.counted()).items()}
     votes = _votes(table, workspace, config)
     result = _Result(len(uris), Edges(uris, digests))
     folder = _Folder(Ancestry(trail))

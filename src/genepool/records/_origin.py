@@ -160,7 +160,21 @@ class Attestation:
 class Verdict:
     """A person's decision about one image. Programs never make one.
 
-    ``answer`` is ``human``, ``ai`` or ``unsure``; ``at`` is Unix seconds.
+    Attributes:
+        sha256: The image, 64 hex digits.
+        answer: ``human``, ``ai`` or ``unsure``.
+        reviewer: The person's name; one that begins with ``test:`` is test data, never a person.
+        at: Unix seconds.
+        control: The image was a seeded control: it measures the reviewer, not the image.
+        comment: In the person's own words.
+        session: The sitting it belongs to.
+        sequence: Its place in that sitting, from 0; −1: not known.
+        seconds: From the first sight of the image to the answer; None: not known.
+        uncanny: The person flagged the image as uncanny.
+        changed: Given after the evidence was seen: no blind verdict, and never counted as one.
+        undo: Takes back this person's earlier blind verdict on the image.
+        repeat: The image was shown again to measure self-agreement.
+        token: The question of the queue that it answers; empty: nobody was asked.
     """
 
     sha256: str
@@ -169,3 +183,16 @@ class Verdict:
     at: float
     control: bool = False
     comment: str = ""
+    session: str = ""
+    sequence: int = -1
+    seconds: float | None = None
+    uncanny: bool = False
+    changed: bool = False
+    undo: bool = False
+    repeat: bool = False
+    token: str = ""
+
+    @property
+    def is_test(self) -> bool:
+        """Whether the reviewer is marked as test data."""
+        return self.reviewer.startswith("test:")

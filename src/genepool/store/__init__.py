@@ -21,19 +21,24 @@ from genepool.store._listing import (
 )
 from genepool.store._merkle import merkle_root
 from genepool.store._parts import CORE_COLUMNS, PartWriter, check_part, part_key, part_names
+from genepool.store._reviewqueue import Asked, Draw, ReviewRecord, Vote
 from genepool.store._verdicts import Verdicts
 from genepool.store._workspace import Workspace, workspace_for
 
 __all__ = [
     "CORE_COLUMNS",
+    "Asked",
     "Catalogue",
+    "Draw",
     "Health",
     "Listing",
     "ListingWriter",
     "PartIndex",
     "PartWriter",
+    "ReviewRecord",
     "ScanStats",
     "Verdicts",
+    "Vote",
     "Workspace",
     "check_part",
     "dataset_folder",
