@@ -164,12 +164,13 @@ class _Run:
 
     def _units(self, pending: NDArray[np.bool_], size: int) -> Iterator[Unit]:
         items = self.listed.chosen(pending)
+        source = self.dataset.limited(self.plan.max_bytes).source
         while chunk := tuple(islice(items, size)):
             # The id follows from the work: redoing a unit overwrites its part.
             name = hashlib.sha256()
             for item in chunk:
                 name.update(part_key(f"{item.path}\0{item.offset}\0{item.row}", item.stamp, self.plan.digest))
-            yield Unit(name.hexdigest()[:16], chunk, self.dataset.source)
+            yield Unit(name.hexdigest()[:16], chunk, source)
 
     def _write_listing(self) -> Listing:
         writer = ListingWriter(self.space, self.dataset, self.plan.digest, self.listed.digest)
