@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from genepool.errors import UsageError
 from genepool.records import Case
+from genepool.store._columns import arrow_type
 from genepool.store._files import write_atomic
 from genepool.store._listing import Listing, dataset_folder, listing_batches
 from genepool.store._merkle import merkle_root
-from genepool.store._parts import CORE_COLUMNS, arrow_type, read_part
+from genepool.store._parts import CORE_COLUMNS, read_part
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,16 +8,15 @@ scan). The vector file is written first: a part exists when its core file does. 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genepool.errors import PluginError, WorkspaceError
+from genepool.errors import WorkspaceError
+from genepool.store._columns import column as typed
 from genepool.store._files import write_atomic
 
 if TYPE_CHECKING:
@@ -51,25 +50,6 @@ def part_key(place: str, stamp: str, plan: str) -> bytes:
     """The identity of a row: where the bytes lie, what they were stamped with, how they were examined."""
     text = f"{plan}\0{stamp}\0{place}".encode("utf-8", "surrogateescape")
     return hashlib.blake2b(text, digest_size=KEY_BYTES).digest()
-
-
-@functools.cache
-def arrow_type(name: str) -> pa.DataType:
-    """``string``, ``float``, ``int32``, ``bool``, ``binary`` … or ``binary(n)`` as an Arrow type.
-
-    Raises:
-        PluginError: There is no such type.
-    """
-    import pyarrow as pa
-
-    if sized := re.fullmatch(r"binary\((\d+)\)", name):
-        return pa.binary(int(sized[1]))
-    try:
-        return pa.type_for_alias(name)
-    except ValueError:
-        raise PluginError(
-            f"column type {name!r}: expected an Arrow type name", hint="string, float, int32, bool, binary"
-        ) from None
 
 
 class PartWriter:
@@ -117,8 +97,12 @@ class PartWriter:
         arrays: dict[str, pa.Array] = {}
         for column, kind in self.columns.items():
             if column != "note":
-                arrays[column] = _column([row.get(column) for row in self._rows], kind, column, notes)
-        arrays["note"] = pa.array(notes, pa.string())
+                # Where a probe broke its contract the value becomes null and the row's note says so.
+                faults: dict[int, str] = {}
+                arrays[column] = typed([row.get(column) for row in self._rows], kind, faults)
+                for i, text in faults.items():
+                    notes[i] = f"{notes[i]}; {column}: {text}" if notes[i] else f"{column}: {text}"
+        arrays["note"] = typed(notes, "string", {})
         if self.vectors:
             table = pa.table({n: self._vector(n, d) for n, d in self.vectors.items()})
             _write(self.folder / f"{name}.vec.parquet", table, compressed=False)
@@ -129,30 +113,9 @@ class PartWriter:
         return name
 
     def _vector(self, name: str, dim: int) -> pa.Array:
-        import pyarrow as pa
-
         values = [row.get(name) for row in self._rows]
         packed = [None if v is None else np.asarray(v, dtype="<f2").tobytes() for v in values]
-        return pa.array(packed, pa.binary(2 * dim))
-
-
-def _column(values: list[Any], kind: str, column: str, notes: list[str | None]) -> pa.Array:
-    import pyarrow as pa
-
-    wanted = arrow_type(kind)
-    try:
-        return pa.array(values, wanted)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError):
-        pass
-    # A probe broke its contract for some image: that value becomes null and the row's note says so.
-    for i, value in enumerate(values):
-        try:
-            pa.array([value], wanted)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError) as error:
-            values[i] = None
-            text = f"{column}: expected {kind}, found {type(value).__name__}: {error}".splitlines()[0]
-            notes[i] = f"{notes[i]}; {text}" if notes[i] else text
-    return pa.array(values, wanted)
+        return typed(packed, f"binary({2 * dim})", {})
 
 
 def _write(path: Path, table: pa.Table, *, compressed: bool) -> None:
