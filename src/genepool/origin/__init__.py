@@ -7,7 +7,8 @@ only moves a capped posterior.
 
 from __future__ import annotations
 
+from genepool.origin._ancestry import pedigree
 from genepool.origin._fold import fold
 from genepool.origin._settle import explain_origin, settle
 
-__all__ = ["explain_origin", "fold", "settle"]
+__all__ = ["explain_origin", "fold", "pedigree", "settle"]
