@@ -23,9 +23,8 @@ def attestation(model, generation=(1, 1), trusted=True, key="k", matched_by="sha
     return Attestation("synthetic", key, trusted, matched_by, model=model, generation=generation)
 
 
-HUMAN = CohortRecord(
-    "human", "human_made", 40, root="ab" * 32, roots=("ab" * 32,), generation=(0, 0), trusted=True
-)
+ROOT = "ab" * 32
+HUMAN = CohortRecord("human", "human_made", 40, "", ROOT, (ROOT,), (0, 0), trusted=True)
 STRANGER = CohortRecord("stranger", "human_made", 40, generation=(0, None), trusted=False)
 M1 = ModelRecord("M1", (("human", 1.0),), generation=(1, 1), trusted=True, key="k")
 M3 = ModelRecord("M3", (("human", 0.5), ("out2", 0.5)), generation=(3, 3), trusted=True, key="k")
