@@ -31,6 +31,13 @@ from genepool.provenance._seal import Seal, seal
 from genepool.provenance._sidecar import Sidecar
 from genepool.provenance._trail import Trail, open_trail, read_trail
 from genepool.provenance._trust import Trust, load_trust
+from genepool.provenance._verdicts import (
+    VerdictBatch,
+    append_verdicts,
+    find_verdicts,
+    log_size,
+    verdict_digest,
+)
 from genepool.provenance._withdraw import revoke_key, withdraw
 
 __all__ = [
@@ -54,11 +61,15 @@ __all__ = [
     "State",
     "Trail",
     "Trust",
+    "VerdictBatch",
     "Verifier",
+    "append_verdicts",
     "check_head",
     "find_entry",
+    "find_verdicts",
     "load_key",
     "load_trust",
+    "log_size",
     "logs_near",
     "nearest_workspace",
     "open_trail",
@@ -70,5 +81,6 @@ __all__ = [
     "report_origins",
     "revoke_key",
     "seal",
+    "verdict_digest",
     "withdraw",
 ]

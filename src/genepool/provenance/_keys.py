@@ -88,10 +88,10 @@ def _create(path: Path) -> OwnKey:
         atomic_write(fresh, (signer.text() + "\n").encode(), mode=0o600)
         try:
             path.hardlink_to(fresh)
+        except FileExistsError:
+            return _read(path, named="")
         finally:
             fresh.unlink()
-    except FileExistsError:
-        return _read(path, named="")
     except OSError as error:
         raise WorkspaceError(
             f"{path}: the private key cannot be written: {error.strerror}",

@@ -120,6 +120,8 @@ class _Rows:
     def __init__(self, origins: pa.Table, shas: list[bytes], pixels: list[bytes]) -> None:
         self.shas, self.pixels = shas, pixels
         self.origin: list[str] = [str(value) for value in origins["origin"].to_pylist()]
+        if unknown := set(self.origin) - set(CLASSES):
+            raise UsageError(f"seal: expected origins of {', '.join(CLASSES)}, found {sorted(unknown)[0]!r}")
         self.lo: list[int] = [0 if value is None else int(value) for value in origins["lo"].to_pylist()]
         self.hi: list[int | None] = origins["hi"].to_pylist()
         self.model: list[str] = [clean(value or "") for value in origins["model"].to_pylist()]

@@ -1,0 +1,147 @@
+"""The log beside the SHA-256 limit of the same run: append, audit, proofs, verify_origins.
+
+    python bench/bench_ledger.py [--entries 1000000] [--digests 1000000] [--folder DIR]
+
+Rates are per second of wall time on one core; "share of limit" divides by what bare hashlib calls reach on
+the same entries in the same run (one leaf hash and one node hash an entry: nothing that builds the tree with
+them can be faster).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from genepool.provenance import Ledger, OriginReport, Proof, Signer, read_trail
+from genepool.provenance._entries import encode
+from genepool.provenance._writer import open_writer
+from genepool.store import Workspace
+
+SIZE = 300
+BATCH = 50_000
+
+
+def clock(function, *arguments):
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = function(*arguments)
+    return result, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def limit(entries: list[bytes]) -> float:
+    """Entries a second if only their leaf and node hashes were computed, with hashlib from Python."""
+
+    def hashes() -> None:
+        for entry in entries:
+            sha256(entry).digest()
+        node = b"\x01" * 65
+        for _ in entries:
+            sha256(node).digest()
+
+    _, seconds, _ = clock(hashes)
+    return len(entries) / seconds
+
+
+def log_rates(folder: Path, n: int) -> dict[str, float]:
+    entries = [os.urandom(SIZE) for _ in range(min(n, BATCH))]
+    bound = limit(entries)
+    ledger = Ledger.open(folder / "log", create=True, signer=Signer.generate("bench"))
+    rounds = max(1, n // len(entries))
+
+    def append() -> None:
+        for _ in range(rounds):
+            ledger.append(entries)
+
+    _, wall, cpu = clock(append)
+    size = ledger.size
+    _, audit_wall, audit_cpu = clock(ledger.audit)
+    proofs, checks = [], []
+    rng = np.random.default_rng(0)
+    for index in rng.integers(0, size, 500).tolist():
+        cold = Ledger.open(folder / "log", verifiers=[ledger.verifier])
+        proof, seconds, _ = clock(cold.prove, index)
+        proofs.append(seconds)
+        parsed = Proof.parse(proof.encode())
+        checks.append(clock(parsed.verify, None, [ledger.verifier])[1])
+    small = [clock(ledger.append, entries[:10])[1] for _ in range(100)]
+    return {
+        "entries": size,
+        "sha256_limit_per_s": bound,
+        "append_per_s": size / wall,
+        "append_per_cpu_s": size / cpu,
+        "append_share_of_limit": size / wall / bound,
+        "audit_per_s": size / audit_wall,
+        "audit_per_cpu_s": size / audit_cpu,
+        "audit_share_of_limit": size / audit_wall / bound,
+        "proof_p50_ms": 1e3 * float(np.quantile(proofs, 0.5)),
+        "proof_p99_ms": 1e3 * float(np.quantile(proofs, 0.99)),
+        "proof_verify_p99_ms": 1e3 * float(np.quantile(checks, 0.99)),
+        "small_commit_p50_ms": 1e3 * float(np.quantile(small, 0.5)),
+        "small_commit_p95_ms": 1e3 * float(np.quantile(small, 0.95)),
+    }
+
+
+def origin_rates(folder: Path, n: int) -> dict[str, float]:
+    os.environ["GENEPOOL_HOME"] = str(folder / "home")
+    shas = np.frombuffer(os.urandom(32 * n), np.uint8).reshape(-1, 32)
+    pixels = np.frombuffer(os.urandom(32 * n), np.uint8).reshape(-1, 32)
+    workspace = Workspace(folder / "set.genepool").create()
+    common = {"kind": "origin", "cohort": "bench", "gen": [0, 0], "origin": "human_made", "role": "attest"}
+
+    def register() -> None:
+        with open_writer(workspace, None) as writer:
+            entries = [
+                encode({**common, "pix": pix.tobytes().hex(), "sha256": sha.tobytes().hex()})
+                for sha, pix in zip(shas, pixels, strict=True)
+            ]
+            writer.append(
+                entries, "attest", {"cohort": "bench", "dataset": "", "model": "", "origin": "human_made"}
+            )
+
+    _, register_wall, _ = clock(register)
+    trail, read_wall, _ = clock(read_trail, [workspace.ledger])
+    shuffled = np.random.default_rng(1).permutation(n)
+    uris = np.arange(n).astype(str)
+
+    def verify() -> OriginReport:
+        return OriginReport(trail, uris, shas[shuffled], pixels[shuffled])
+
+    report, verify_wall, _ = clock(verify)
+    if report.n_human != n:
+        raise SystemExit(f"expected {n} images attested human, found {report.n_human}")
+    found, records_wall, _ = clock(trail.attestations, list(map(bytes, shas[:100_000])), [])
+    return {
+        "digests": n,
+        "register_s": register_wall,
+        "open_and_audit_s": read_wall,
+        "verify_origins_s": verify_wall,
+        "total_s": read_wall + verify_wall,
+        "attestation_records_per_s": len(found) / records_wall,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--digests", type=int, default=1_000_000)
+    parser.add_argument(
+        "--folder", help="where to work (the disk that is measured); default: a temporary folder"
+    )
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-ledger-", dir=options.folder))
+    try:
+        result = {"log": log_rates(folder, options.entries), "origins": origin_rates(folder, options.digests)}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+
+
+if __name__ == "__main__":
+    main()
