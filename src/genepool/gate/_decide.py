@@ -286,6 +286,8 @@ def _lines(m: Measures, config: Config, found: Mapping[str, str]) -> dict[str, M
 
     def ok(*codes: str) -> bool | None:
         states = [found[c] for c in codes if c in found]
+        if not m.kept and not states:
+            return None  # nothing was left to measure
         return False if "fail" in states else None if states else True
 
     counted = "every readable image was looked at"

@@ -172,7 +172,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
 
 
 def _opt_outs(rights: list[str | None]) -> tuple[dict[str, int], NDArray[np.bool_]]:
-    """Which images say ``notAllowed``, and how often each signal occurs."""
+    """Which images say ``notAllowed`` to training or mining, and how often each signal occurs."""
     import orjson
 
     signals: dict[str, int] = {}
@@ -183,7 +183,8 @@ def _opt_outs(rights: list[str | None]) -> tuple[dict[str, int], NDArray[np.bool
         for entry in orjson.loads(text):
             name = f"{entry['signal']}: {entry['value']}"
             signals[name] = signals.get(name, 0) + 1
-            opted[i] |= entry["value"] == "notAllowed"
+            # Showing a picture to a finished model is not training on it.
+            opted[i] |= entry["value"] == "notAllowed" and not entry["signal"].endswith("ai_inference")
     return signals, opted
 
 
