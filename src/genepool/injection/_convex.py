@@ -130,7 +130,7 @@ def cheapest(
             low, outside = middle, trial
         else:
             high, inside = middle, trial
-    share = outside[1] / max(outside[1] - inside[1], 1e-300)
+    share = min(1.0, outside[1] / max(outside[1] - inside[1], 1e-300))
     return share * spread(inside[0]) + (1.0 - share) * spread(outside[0]), inside[0]
 
 
