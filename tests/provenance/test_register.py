@@ -421,3 +421,12 @@ def test_all_classes_fit_the_record(tmp_path: Path) -> None:
     broken = table.set_column(table.schema.get_field_index("origin"), "origin", pa.array(["divine"] * 2))
     with pytest.raises(UsageError, match="'divine'"):
         provenance.seal(space, images(2), broken, {"status": "pass"})
+
+
+def test_the_search_for_logs_is_bounded_and_says_so(tmp_path: Path) -> None:
+    deep = tmp_path / "set" / "/".join("abcdefghij")
+    deep.mkdir(parents=True)
+    provenance.register_human(images(1), Workspace(deep / "x.genepool").create(), cohort="deep")
+    trail = provenance.open_trail(workspace(tmp_path))
+    assert not trail.cohorts
+    assert any("levels" in problem for problem in trail.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -150,9 +151,9 @@ def _nearby() -> Path:
     found = sorted(path for path in here.glob("*.genepool") if (path / "ledger").is_dir())
     if len(found) == 1:
         return found[0]
-    near = nearest_workspace(here)
-    if not found and (near / "ledger").is_dir():
-        return near
+    for other in (os.environ.get("GENEPOOL_WORKSPACE"), nearest_workspace(here)):
+        if not found and other and Path(other, "ledger").is_dir():
+            return Path(other)
     raise UsageError(
         f"ledger: expected one workspace with a log in {here}, found {len(found)}",
         hint="name it: --workspace DATASET.genepool",

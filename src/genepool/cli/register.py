@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -151,7 +152,11 @@ def _scanned(folder: str, workspace: str | None, config: Config) -> tuple[Catalo
     from genepool import dataset, provenance, scan, store
     from genepool.cli._progress import progress
 
-    where = workspace or (None if "://" in folder else provenance.nearest_workspace(folder))
+    where: str | Path | None = workspace
+    if where is None and "://" not in folder:
+        where = provenance.nearest_workspace(folder)
+        if not where.is_dir():
+            where = os.environ.get("GENEPOOL_WORKSPACE") or where
     opened = dataset.open(folder, workspace=None if where is None else str(where))
     place = store.workspace_for(opened, where)
     with progress() as report:
@@ -181,9 +186,9 @@ def _model_workspace(refs: list[str], config: Config) -> Workspace:
     names = [ref for ref in refs if not Path(ref).is_dir()]
     logs = [log for ref in names if (log := _log_that_knows(ref, here, config)) is not None]
     places = [*folders, *(log.parent for log in logs)] or sorted(here.glob("*.genepool"))
-    near = provenance.nearest_workspace(here)
-    if not places and near.is_dir():
-        places = [near]
+    for other in (os.environ.get("GENEPOOL_WORKSPACE"), provenance.nearest_workspace(here)):
+        if not places and other and Path(other).is_dir():
+            places = [Path(other)]
     if not places or (len(places) > 1 and not folders and not logs):
         raise UsageError(
             f"register model: expected one workspace in {here}, found {len(places)}",
