@@ -13,6 +13,7 @@ _FIELDS = (
     "sha256, answer, reviewer, at, control, comment, session, sequence, seconds, uncanny, changed, undo, "
     "repeat, token"
 )
+_FLAGS = ("uncanny", "changed", "undo", "repeat")
 
 
 def check_verdict(verdict: Verdict) -> None:
@@ -159,5 +160,5 @@ def _row(v: Verdict) -> tuple[Any, ...]:
 
 
 def _verdict(r: tuple[Any, ...]) -> Verdict:
-    uncanny, changed, undo, repeat = map(bool, r[9:13])
-    return Verdict(*r[:4], bool(r[4]), *r[5:9], uncanny, changed, undo, repeat, r[13])
+    flags = {name: bool(value) for name, value in zip(_FLAGS, r[9:13], strict=True)}
+    return Verdict(r[0], r[1], r[2], r[3], bool(r[4]), r[5], r[6], r[7], r[8], token=r[13], **flags)
