@@ -43,7 +43,8 @@ def test_like_arrow(kind: str, data: st.DataObject) -> None:
     ("kind", "bad"),
     [
         ("string", 3), ("string", b"x"), ("string", "\ud800"), ("int32", "3"), ("int32", 2.5),
-        ("int32", 2**31), ("int32", float("nan")), ("uint8", -1), ("bool", 1), ("float", "1"), ("float", [1.0]), ("float", {}),
+        ("int32", 2**31), ("int32", float("nan")), ("uint8", -1), ("bool", 1),
+        ("float", "1"), ("float", [1.0]), ("float", {}),
         ("binary", "x"), ("binary(3)", b"xx"), ("float", np.zeros(2)),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ an ``if __name__ == "__main__"`` guard.
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import os
 import pickle
@@ -41,6 +42,7 @@ def main(channel: int, memory: int) -> None:
         # The job was pickled by our parent, on a private socket: as trusted as our own memory.
         job = pickle.loads(settings["job"])  # noqa: S301
         job.prepare()
+        gc.freeze()  # what is loaded now stays: the collector need not look at it again
         connection.send((READY, None))
         _watch(settings["life"])
         _serve(connection, job)
