@@ -17,11 +17,11 @@ __all__ = ["Features", "batches", "column"]
 Features = "NDArray[Any] | Iterable[NDArray[Any]] | Callable[[], Iterable[NDArray[Any]]]"
 """An ``(n, d)`` array, a list (or other re-iterable) of such arrays, or a function that returns one."""
 
-SIZE = 8192
+SIZE = 2048
 
 
 def batches(features: Any) -> Callable[[], Iterator[NDArray[Any]]]:
-    """A function that starts a fresh pass over the features, in batches of at most 8192 rows.
+    """A function that starts a fresh pass over the features, in batches of at most 2048 rows.
 
     Raises:
         MeasureError: A one-shot iterator, which cannot be read twice, or something else than 2-D batches.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["StyleEstimate", "find_anchors", "index_of", "second_pass", "style_diversity"]
 
 MOST_ANCHORS = 4096
-SECOND_PASS = 20_000
+SECOND_PASS = 4096
 METHOD = (
     "ln VS2 / ln {reference:.0f}: order-2 Vendi score (effective number of styles), unbiased, over images on "
     "the support of panel {name}, the rest as one style; U-statistic interval (Hoeffding 1948)"
@@ -142,9 +142,9 @@ def second_pass(
     verified: NDArray[np.bool_] | None,
     weights: NDArray[np.float64] | None,
 ) -> SpreadState:
-    """The second pass over every image, or over 20 000 of them at even distances."""
+    """The second pass over every image, or over 4096 of them at even distances."""
     spread = SpreadState(state)
-    stride = max(1, state.n // SECOND_PASS)
+    stride = -(-state.n // SECOND_PASS)
     at = 0
     for part, (human, multiple) in aligned(start(), verified, weights):
         chosen = slice(-at % stride, None, stride)

@@ -20,7 +20,7 @@ __all__ = ["VendiEstimate", "VendiState", "entropy", "vendi_score"]
 
 BLOCKS = 32
 REPLICATES = 100
-SECOND_PASS = 20_000
+SECOND_PASS = 4096
 
 
 class VendiEstimate(Estimate):
@@ -136,7 +136,7 @@ class VendiState:
 
 
 def _unit(features: NDArray[Any], dim: int) -> NDArray[np.float64]:
-    x = np.asarray(features, np.float64)
+    x = np.array(features, np.float64)
     if x.ndim != 2 or x.shape[1] != dim:
         raise MeasureError(f"features: expected shape (n, {dim}), found {x.shape}")
     length = np.sqrt(np.einsum("nd,nd->n", x, x))
@@ -147,8 +147,8 @@ def _unit(features: NDArray[Any], dim: int) -> NDArray[np.float64]:
             f"first row {int(bad.argmax())}",
             hint="leave those rows out, with a reason",
         )
-    unit: NDArray[np.float64] = x / length[:, None]
-    return unit
+    x /= length[:, None]
+    return x
 
 
 def _gram(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -192,8 +192,9 @@ def _unbiased(
     state = VendiState(dim)
     for part, (w,) in aligned(start(), weight):
         state.update(part, w)
+    # A few thousand rows at even distances settle the standard error to about one percent.
     purity = max(state.purity(), 1e-300)
-    stride = max(1, state.n // SECOND_PASS)
+    stride = -(-state.n // SECOND_PASS)
     at, squares, total = 0, 0.0, 0.0
     for part, (w,) in aligned(start(), weight):
         chosen = slice(-at % stride, None, stride)

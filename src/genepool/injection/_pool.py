@@ -63,14 +63,14 @@ class Pool:
         """
         state = StyleState(self.panel)
         weight = cluster_weights(self.cluster[chosen])
-        for at in range(0, len(chosen), 8192):
-            part = chosen[at : at + 8192]
-            state.add(self.whitened[part], self.on[part], weight[at : at + 8192])
+        for at in range(0, len(chosen), 2048):
+            part = chosen[at : at + 2048]
+            state.add(self.whitened[part], self.on[part], weight[at : at + 2048])
         spread = SpreadState(state)
-        stride = max(1, len(chosen) // 20_000)
+        stride = -(-len(chosen) // 4096)
         sample = np.arange(0, len(chosen), stride)
-        for at in range(0, len(sample), 8192):
-            pick = sample[at : at + 8192]
+        for at in range(0, len(sample), 2048):
+            pick = sample[at : at + 2048]
             spread.add(self.whitened[chosen[pick]], self.on[chosen[pick]], weight[pick])
         return index_of(state, spread, self.alpha)
 

@@ -1,0 +1,183 @@
+"""Diversity against its peer and against itself: time, memory, growth with n.
+
+    OMP_NUM_THREADS=1 python bench/bench_diversity.py [--large]
+
+Each measurement runs in a process of its own, so that its peak memory is its own. ``--large`` adds 10^6 × 512
+streaming and duplicates among 10^6 hashes. Times are CPU seconds; set OMP_NUM_THREADS=1 for one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+
+def features(n: int, d: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(200, d)).astype(np.float32)
+    return centres[rng.integers(0, 200, n)] + 0.5 * rng.standard_normal((n, d), dtype=np.float32)
+
+
+def stream(n: int, d: int, size: int = 8192):
+    """Fresh batches every time, never the whole: what a catalogue gives."""
+    centres = np.random.default_rng(0).normal(size=(200, d)).astype(np.float32)
+    for at in range(0, n, size):
+        rng = np.random.default_rng(at)
+        k = min(size, n - at)
+        yield centres[rng.integers(0, 200, k)] + 0.5 * rng.standard_normal((k, d), dtype=np.float32)
+
+
+def ours(n: int, d: int):
+    from genepool.diversity import vendi_score
+
+    x = features(n, d)
+    vendi_score(x[:64])
+    return x, lambda: vendi_score(x).plug_in
+
+
+def peer(n: int, d: int):
+    import warnings
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from vendi_score import vendi
+
+    x = features(n, d)
+    vendi.score_X(x[:100])
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return x, lambda: float(vendi.score_K(unit @ unit.T, q=2))
+
+
+def streamed(n: int, d: int):
+    from genepool.diversity import vendi_score
+
+    return None, lambda: float(vendi_score(lambda: stream(n, d)))
+
+
+def generated(n: int, d: int):
+    """What making the batches alone costs, twice as `vendi_score` reads them."""
+    return None, lambda: float(sum(part[0, 0] for _ in range(2) for part in stream(n, d)))
+
+
+def index(n: int, d: int):
+    from genepool.diversity import Panel, style_diversity
+
+    panel = Panel.load()
+    rng = np.random.default_rng(1)
+    back = np.linalg.pinv(panel.projection).astype(np.float32)
+
+    def batches():
+        for at in range(0, n, 8192):
+            k = min(8192, n - at)
+            rows = panel.prototypes[rng.integers(0, len(panel.prototypes), k)].astype(np.float32)
+            yield rows @ back + panel.mean.astype(np.float32)
+
+    return None, lambda: float(style_diversity(batches, panel))
+
+
+def duplicates(n: int, d: int):
+    from genepool.diversity import near_duplicates, redundant_share
+
+    rows = np.random.default_rng(2).integers(0, 256, (n, 32), dtype=np.uint8)
+    rows[n // 2 :] = rows[: n - n // 2]
+    rows[n // 2 :, 7] ^= 5
+    return rows, lambda: redundant_share(near_duplicates(rows))
+
+
+def plan(n: int, d: int):
+    """Injection over n candidates, the full second moment of the packaged panel."""
+    from genepool.diversity import Panel
+    from genepool.injection._plan import _decide, _Planner
+    from genepool.injection._pool import Pool
+
+    panel = Panel.load()
+    rng = np.random.default_rng(3)
+    share = 1.0 / np.arange(1, 201) ** 1.4
+    kind = rng.choice(200, n, p=share / share.sum())
+    z = panel.prototypes[kind] + 0.25 * panel.bandwidth * rng.normal(size=(n, panel.prototypes.shape[1]))
+    human = rng.random(n) < 0.75
+    none = np.zeros(n, bool)
+    pool = Pool(
+        panel,
+        tuple(map(str, range(n))),
+        none,
+        z,
+        panel.supported(z) | human,
+        human,
+        ~human,
+        np.arange(n),
+        0.05,
+    )
+
+    class Named:
+        uri = "bench"
+
+    def run():
+        p = _decide(_Planner(pool, 0.80, 0.70), Named(), None)
+        print(f"    {p.reasons[-1]}; gap {p.gap:.1e}", file=sys.stderr)
+        return float(p.after)
+
+    return None, run
+
+
+CASES = {f.__name__: f for f in (ours, peer, streamed, generated, index, duplicates, plan)}
+
+
+def child(name: str, n: int, d: int) -> None:
+    keep, run = CASES[name](n, d)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    value = run()
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    del keep
+    print(
+        json.dumps({"seconds": seconds, "grown": (peak - before) / 1024, "peak": peak / 1024, "value": value})
+    )
+
+
+def measure(name: str, n: int, d: int = 512) -> dict:
+    command = [sys.executable, __file__, "--child", name, str(n), str(d)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=os.environ)
+    found = json.loads(done.stdout)
+    print(
+        f"{name:10s} n = {n:>9,} d = {d}: {found['seconds']:9.3f} CPU s, memory +{found['grown']:7.1f} MiB "
+        f"(peak {found['peak']:7.1f}), value {found['value']:.6f}"
+    )
+    return found
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--large", action="store_true")
+    arguments.add_argument("--child", nargs=3)
+    options = arguments.parse_args()
+    if options.child:
+        child(options.child[0], int(options.child[1]), int(options.child[2]))
+        return
+    mine, theirs = measure("ours", 5000), measure("peer", 5000)
+    print(
+        f"  against vendi-score, n = 5,000, d = 512: {theirs['seconds'] / mine['seconds']:.0f} × faster, "
+        f"{theirs['grown'] / max(mine['grown'], 0.1):.0f} × less memory, "
+        f"values differ by {abs(mine['value'] / theirs['value'] - 1):.1e}"
+    )
+    small = measure("index", 10_000)
+    big = measure("index", 100_000)
+    print(f"  index: 10 × the images cost {big['seconds'] / small['seconds']:.1f} × the time")
+    measure("duplicates", 100_000)
+    measure("plan", 20_000)
+    if options.large:
+        streaming, bare = measure("streamed", 1_000_000), measure("generated", 1_000_000)
+        print(f"  10^6 × 512 streaming, batches apart: {streaming['seconds'] - bare['seconds']:.1f} CPU s")
+        measure("index", 1_000_000)
+        measure("duplicates", 1_000_000)
+
+
+if __name__ == "__main__":
+    main()
