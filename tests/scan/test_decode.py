@@ -138,6 +138,17 @@ def test_floats_and_wide_integers() -> None:
     assert view(encoded(Image.fromarray(broken), "TIFF")).pixels[0, 0, 0] == 0
 
 
+def test_a_variant_that_the_decoder_does_not_know() -> None:
+    found = refused(b"BM" + b"\0" * 60)
+    assert found.reason == "unsupported"
+    assert "BMP" in found.message
+
+
+def test_lab_is_converted() -> None:
+    grey = Image.merge("LAB", [Image.new("L", (16, 16), v) for v in (136, 128, 128)])
+    assert (abs(view(encoded(grey, "TIFF")).pixels.astype(int) - 127) < 12).all()
+
+
 def test_palette_with_alpha_lies_on_white() -> None:
     image = Image.new("P", (8, 8), 0)
     image.putpalette([255, 0, 0, 0, 0, 255])
@@ -268,7 +279,7 @@ def test_hostile_chunks_are_refusals() -> None:
         b"BM" + b"\0" * 60,
     ]
     for data in hostile:
-        assert refused(data).reason in ("truncated", "corrupt", "bomb", "too-many-pixels", "not-an-image")
+        assert refused(data).reason in ("truncated", "corrupt", "unsupported")
 
 
 def test_decode_needs_only_bytes_and_header() -> None:

@@ -397,3 +397,34 @@ def test_reasons_are_counted(tmp_path: Path) -> None:
     assert catalogue.stats.n_aside == 3
     assert catalogue.select(["bad0.jpg"]).n == 0
     assert len(catalogue.select(["bad0.jpg"]).cases()) == 1
+
+
+def test_the_same_images_in_every_container(tmp_path: Path) -> None:
+    """Folder, tar shard and Parquet: the same digests, the same vectors, the same root."""
+    import io
+    import tarfile
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = {f"{i:03}.jpg": encoded(picture(i)) for i in range(9)}
+    (tmp_path / "set").mkdir()
+    for name, data in images.items():
+        (tmp_path / "set" / name).write_bytes(data)
+    with tarfile.open(tmp_path / "s-0.tar", "w") as tar:
+        for name, data in images.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    pq.write_table(pa.table({"image": list(images.values())}), tmp_path / "set.parquet")
+
+    folder = scanned(tmp_path / "set", tmp_path / "w")
+    shard = scanned(tmp_path / "s-0.tar", tmp_path / "w")
+    table = scanned(tmp_path / "set.parquet", tmp_path / "w")
+    assert folder.root() == shard.root() == table.root()
+    columns = ["sha256", "pixel", "phash", "width", "brightness"]
+    expected = sorted(map(repr, folder.table(columns).to_pylist()))
+    for other in (shard, table):
+        assert other.stats.n_new == 9
+        assert sorted(map(repr, other.table(columns).to_pylist())) == expected
+        assert scanned(Path(other.dataset.uri), tmp_path / "w").stats.n_new == 0

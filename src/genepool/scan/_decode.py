@@ -34,6 +34,7 @@ _EXTENSIONS = {
     "jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "png": "PNG", "webp": "WEBP",
     "avif": "AVIF", "tif": "TIFF", "tiff": "TIFF", "gif": "GIF", "bmp": "BMP",
 }  # fmt: skip
+_CUT = ("truncated", "not enough", "unexpected end", "premature", "eof")
 _BOMB = 200
 """Pixels per byte above which an over-sized image is called a bomb: JPEG's best is below 90."""
 
@@ -223,9 +224,10 @@ def _explained(kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError …
         text = (str(error) or type(error).__name__).splitlines()[0]
-        cut = isinstance(error, (EOFError, struct.error)) or any(
-            word in text.lower() for word in ("truncated", "not enough", "unexpected end", "premature", "eof")
-        )
+        said = text.lower()
+        if "not supported" in said or "unsupported" in said:
+            raise Refusal("unsupported", f"expected a {kind} that Pillow can read, found: {text}") from error
+        cut = isinstance(error, (EOFError, struct.error)) or any(word in said for word in _CUT)
         raise Refusal(
             "truncated" if cut else "corrupt", f"expected a complete {kind}, found damage: {text}"
         ) from error
