@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
-from types import SimpleNamespace
+import warnings
 
 import pytest
 
@@ -13,12 +13,14 @@ from c2pa_fixtures import TRAINED, Authority, created, sign
 from genepool.config import Config
 from genepool.errors import ConfigError
 from genepool.evidence import EvidenceProbe
-from genepool.records import Evidence, Probe
+from genepool.records import Evidence, Item, Probe, Sample
+from genepool.scan._view import View
 from support import marks as m
 
 
 def view(data, declared=None):
-    return SimpleNamespace(data=data, sample=SimpleNamespace(declared=declared))
+    """What the scan hands to a probe."""
+    return View(Sample(Item("a", "1", "a"), data, declared=declared), max_pixels=10**8)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,17 @@ def test_it_works_in_a_spawned_worker(authority, anchors):
     signed = sign(m.encode("JPEG"), "image/jpeg", authority.credential(), [created(TRAINED)])
     assert pickle.loads(pickle.dumps(probe)).version == probe.version
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        there = pool.apply(probe.examine, (view(signed),))
+        there = dict(pool.apply_async(probe.examine, (view(signed),)).get(60))
     assert there == dict(probe.examine(view(signed)))
     assert there["c2pa"] == "valid"
+
+
+def test_it_works_after_a_fork(authority, anchors):
+    """A native handle must not be used in another process than its own; the child builds its own."""
+    probe = EvidenceProbe.from_config(Config().with_(evidence__trust_anchors=(anchors,)))
+    signed = sign(m.encode("JPEG"), "image/jpeg", authority.credential(), [created(TRAINED)])
+    here = probe.examine(view(signed))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads: what is tested here
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert pool.apply_async(probe.examine, (view(signed),)).get(60) == here
