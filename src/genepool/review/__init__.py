@@ -11,8 +11,19 @@ from __future__ import annotations
 from genepool.review._agreement import Agreement, agreement, gwet_ac1, krippendorff_alpha
 from genepool.review._board import Board, Rate, ReviewerBoard, board, judge_standings
 from genepool.review._draw import Population, order, population_of
+from genepool.review._ladder import Ladder, Rung, load_ladder
 from genepool.review._mixture import Mixture, Progress
 from genepool.review._open import queue, sampled_verdicts
+from genepool.review._pairs import Pair, PairQueue
+from genepool.review._preference import (
+    Fit,
+    PositionBias,
+    PreferenceReport,
+    PreferenceScore,
+    fit_votes,
+    preference_scores,
+)
+from genepool.review._proxy import Proxy, learn_proxy
 from genepool.review._queue import ReviewQueue
 from genepool.review._recorder import Recorder, record_in_log
 from genepool.review._validator import HumanInLoopValidator, Question, ReviewStatus
@@ -20,23 +31,36 @@ from genepool.review._validator import HumanInLoopValidator, Question, ReviewSta
 __all__ = [
     "Agreement",
     "Board",
+    "Fit",
     "HumanInLoopValidator",
+    "Ladder",
     "Mixture",
+    "Pair",
+    "PairQueue",
     "Population",
+    "PositionBias",
+    "PreferenceReport",
+    "PreferenceScore",
     "Progress",
+    "Proxy",
     "Question",
     "Rate",
     "Recorder",
     "ReviewQueue",
     "ReviewStatus",
     "ReviewerBoard",
+    "Rung",
     "agreement",
     "board",
+    "fit_votes",
     "gwet_ac1",
     "judge_standings",
     "krippendorff_alpha",
+    "learn_proxy",
+    "load_ladder",
     "order",
     "population_of",
+    "preference_scores",
     "queue",
     "record_in_log",
     "sampled_verdicts",

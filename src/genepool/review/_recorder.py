@@ -109,7 +109,8 @@ class Recorder:
         from genepool.store import ReviewRecord
 
         try:
-            with ReviewRecord(self._workspace, keep=True) as record:
+            self._queue.record.checkpoint()
+            with ReviewRecord(self._workspace) as record:
                 record_in_log(self._workspace, record, self._config)
                 count = record.count()
                 if count != self._judged:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genepool.store._workspace import Workspace
 
 VERSION = 2
+_FRAMES = 1024
 
 _FIRST = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -171,6 +172,15 @@ class ReviewFile:
         """What SQLite's own integrity check finds; empty when the file is sound or absent."""
         return [f"{self.path}: {row[0]}" for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
 
+    def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the file, if nobody is in the way; for servers, often."""
+        with self._lock:
+            if self._connection is not None and not self._writing():
+                try:
+                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                except sqlite3.Error as error:
+                    raise self._damage(error) from error
+
     def close(self) -> None:
         """Close the file; the next call opens it again."""
         with self._lock:
@@ -199,6 +209,8 @@ class ReviewFile:
             # FULL: a committed verdict survives a power cut, not only a crash of the program.
             connection.execute("PRAGMA synchronous = FULL")
             self._migrate(connection)
+            if self._keep:
+                _lay_out(connection)
         return self._connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
@@ -240,6 +252,21 @@ class ReviewFile:
     def __del__(self) -> None:
         if getattr(self, "_connection", None) is not None:
             self._connection.close()  # type: ignore[union-attr]  # just checked
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    """Give the write-ahead log its full length once, so that commits overwrite it instead of extending it.
+
+    To flush a file that grew, the file system commits its own journal first: 4 ms against 0.4 ms measured on
+    ext4. The frames written here only repeat the version number. Checkpoints are then the server's business
+    (`ReviewFile.checkpoint`), never a reviewer's.
+    """
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA synchronous = OFF")
+    for _ in range(_FRAMES):
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def _statements(script: str) -> list[str]:

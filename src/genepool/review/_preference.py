@@ -1,0 +1,286 @@
+"""Preference score from 0 to 10: people's pairwise votes, a Bradley-Terry model with ties, a frozen ladder.
+
+The model is R. R. Davidson's (JASA 65 (1970) 317): with d = θa − θb the chances of a, b and a tie are as
+e^(d/2), e^(−d/2) and 2ν. Points come from `evalica` (M. E. J. Newman's iteration, JMLR 24 (2023) 238); the
+covariance is the inverse of the Fisher information computed here. An image's score is ten times its expected
+share of wins (ties count half) against the rungs of the ladder, so scores of different sets can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genepool.errors import MissingExtra, UsageError
+from genepool.review._board import Rate
+
+if TYPE_CHECKING:
+    from genepool.store import Vote
+
+__all__ = ["Fit", "PositionBias", "PreferenceReport", "PreferenceScore", "fit_votes", "preference_scores"]
+
+_PRIOR = 0.1
+"""Weight of one imagined win and one imagined loss of every image against an average one: keeps an image
+that always wins finite. A tenth of a vote each."""
+_Z = 1.959963984540054
+METHOD = (
+    "Bradley-Terry with ties (Davidson 1970), fit by evalica; 95 % interval by the delta method from the "
+    "Fisher information, on the logit scale; votes are taken as independent"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceScore:
+    """A score from 0 to 10 with its 95 % interval, and the votes it rests on."""
+
+    value: float
+    lower: float
+    upper: float
+    votes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionBias:
+    """How often the left image won, of the votes that were no tie; sides are drawn at random.
+
+    ``found`` is True where the 95 % interval excludes one half.
+    """
+
+    left: Rate
+
+    @property
+    def found(self) -> bool:
+        """Whether people favour a side."""
+        return self.left.n > 0 and not self.left.lower <= 0.5 <= self.left.upper
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Strengths, their covariance, and the tie parameter.
+
+    Attributes:
+        items: Digests in the order of ``theta``.
+        theta: ``(n,)`` log strengths; 0 is an average image.
+        log_tie: log ν.
+        covariance: ``(n + 1, n + 1)`` of (theta, log ν).
+    """
+
+    items: tuple[str, ...]
+    theta: NDArray[np.float64]
+    log_tie: float
+    covariance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceReport:
+    """What people prefer.
+
+    Attributes:
+        scores: Digest → score, of images that are no rung.
+        rungs: Rung's name → strength θ with its 95 % interval.
+        mean: Score of the set: mean over the images voted on, with their spread in its interval.
+        votes: Votes that counted.
+        tests: Votes of reviewers marked as test data: never counted.
+        quarantined: Votes of quarantined reviewers: never counted.
+        ladder: Votes between two rungs of one scene in which the less degraded one won, of all that were no
+            tie: do people look?
+        position: Whether a side is favoured.
+        needs: Empty, or what is missing: people.
+        method: How it was computed.
+    """
+
+    scores: dict[str, PreferenceScore]
+    rungs: dict[str, tuple[float, float, float]]
+    mean: PreferenceScore | None
+    votes: int
+    tests: int
+    quarantined: int
+    ladder: Rate
+    position: PositionBias
+    needs: str
+    method: str = METHOD
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def fit_votes(votes: Sequence[Vote]) -> Fit:
+    """Fit the model to votes.
+
+    Args:
+        votes: At least one; ``both_bad`` is a tie.
+
+    Raises:
+        UsageError: No vote.
+        MissingExtra: ``evalica`` is not installed.
+    """
+    if not votes:
+        raise UsageError("preference: expected at least one vote, found none", hint="genepool review PATH")
+    try:
+        import evalica
+    except ImportError as error:
+        raise MissingExtra(needs="evalica", extra="web") from error
+    items = sorted({digest for vote in votes for digest in (vote.a, vote.b)})
+    place = {digest: i for i, digest in enumerate(items)}
+    phantom = len(items)
+    a = np.array([place[v.a] for v in votes] + 2 * list(range(phantom)))
+    b = np.array([place[v.b] for v in votes] + 2 * [phantom] * phantom)
+    won = [_WON.get(v.outcome, 0) for v in votes] + [1] * phantom + [-1] * phantom
+    weights = np.array([1.0] * len(votes) + [_PRIOR] * (2 * phantom))
+    words = {1: evalica.Winner.X, -1: evalica.Winner.Y, 0: evalica.Winner.Draw}
+    found = evalica.newman(
+        a.tolist(), b.tolist(), [words[w] for w in won], weights=weights.tolist(), tolerance=1e-9, limit=2000
+    )
+    strength = np.array([float(found.scores[i]) for i in range(phantom + 1)])
+    theta = np.log(np.maximum(strength, 1e-12))
+    theta -= theta[phantom]
+    tie = max(float(found.v), 1e-6)
+    covariance = np.linalg.inv(_information(theta, tie, a, b, weights, phantom))
+    return Fit(tuple(items), theta[:phantom], math.log(tie), covariance)
+
+
+_WON = {"a": 1, "b": -1}
+
+
+def _information(
+    theta: NDArray[np.float64],
+    tie: float,
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    n: int,
+) -> NDArray[np.float64]:
+    """Fisher information of (theta, log ν); the imagined average image (index n) is fixed at 0.
+
+    The model is an exponential family with statistics (wins − losses) / 2 for d and ties for log ν, so the
+    information is their covariance.
+    """
+    half = np.exp((theta[a] - theta[b]) / 2)
+    total = half + 1 / half + 2 * tie
+    win, loss, draw = half / total, 1 / half / total, 2 * tie / total
+    mean = (win - loss) / 2
+    dd = weights * ((win + loss) / 4 - mean**2)
+    dt = -weights * mean * draw
+    full = np.zeros((n + 2, n + 2))
+    for i, j, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
+        np.add.at(full, (i, j), sign * dd)
+    for i, sign in ((a, 1), (b, -1)):
+        np.add.at(full, (i, np.full(len(i), n + 1)), sign * dt)
+        np.add.at(full, (np.full(len(i), n + 1), i), sign * dt)
+    full[n + 1, n + 1] = (weights * draw * (1 - draw)).sum() + 0.01  # a little for sets without any tie
+    keep = [*range(n), n + 1]
+    return np.asarray(full[np.ix_(keep, keep)])
+
+
+def _share(d: NDArray[np.float64], tie: float) -> tuple[NDArray[np.float64], ...]:
+    """Expected share of wins, ties half, and its derivatives by d and log ν."""
+    half = np.exp(d / 2)
+    total = half + 1 / half + 2 * tie
+    slope = (half - 1 / half) / 2
+    share = (half + tie) / total
+    return share, (half / 2 - share * slope) / total, tie * (1 - 2 * share) / total
+
+
+def _score(fit: Fit, rows: Sequence[int], rungs: Sequence[int], votes: int, spread: bool) -> PreferenceScore:
+    tie = math.exp(fit.log_tie)
+    shares: list[float] = []
+    gradient = np.zeros(len(fit.items) + 1)
+    for row in rows:
+        wins, by_d, by_tie = _share(fit.theta[row] - fit.theta[list(rungs)], tie)
+        shares.append(float(wins.mean()))
+        gradient[row] += by_d.mean() / len(rows)
+        np.add.at(gradient, list(rungs), -by_d / len(rungs) / len(rows))
+        gradient[-1] += by_tie.mean() / len(rows)
+    share = sum(shares) / len(shares)
+    variance = float(gradient @ fit.covariance @ gradient)
+    if spread and len(shares) > 1:
+        variance += float(np.var(shares, ddof=1)) / len(shares)  # the images stand for the whole set
+    share = min(max(share, 1e-9), 1.0 - 1e-9)
+    middle, width = math.log(share / (1 - share)), _Z * math.sqrt(variance) / (share * (1 - share))
+    width = min(width, 50.0)
+    lower, upper = (10 / (1 + math.exp(-(middle + step))) for step in (-width, width))
+    return PreferenceScore(10 * share, lower, upper, votes)
+
+
+def preference_scores(
+    votes: Sequence[Vote],
+    rungs: Mapping[str, str],
+    *,
+    steps: Mapping[str, tuple[str, int]] | None = None,
+    quarantined: Mapping[str, str] | None = None,
+    tests: bool = False,
+    command: str = "genepool review PATH",
+) -> PreferenceReport:
+    """Scores of all images that people voted on.
+
+    Args:
+        votes: As recorded.
+        rungs: The ladder, digest → name.
+        steps: Digest → (scene, step of degradation, 0 the best) of rungs whose order is known.
+        quarantined: Reviewers whose votes do not count.
+        tests: Count reviewers marked as test data; only ever for tests of this package.
+        command: What to run where people are needed.
+
+    Raises:
+        UsageError: An empty ladder.
+        MissingExtra: ``evalica`` is not installed and there are votes.
+    """
+    if not rungs:
+        raise UsageError("preference: expected a ladder of at least one rung, found none")
+    out = quarantined or {}
+    people = [v for v in votes if tests or not v.reviewer.startswith("test:")]
+    counted = [v for v in people if v.reviewer not in out]
+    known = {d for v in counted for d in (v.a, v.b)}
+    missing = ""
+    if not counted:
+        missing = f"needs people: {command}, page Compare"
+    elif not known & set(rungs):
+        missing = f"needs people: no vote against the ladder yet; {command}, page Compare"
+    left = Counter(v.outcome for v in counted)
+    report = PreferenceReport(
+        scores={},
+        rungs={},
+        mean=None,
+        votes=len(counted),
+        tests=len(votes) - len(people),
+        quarantined=len(people) - len(counted),
+        ladder=_ladder_check(counted, steps or {}),
+        position=PositionBias(Rate.of(left["a"], left["a"] + left["b"])),
+        needs=missing,
+    )
+    if missing:
+        return report
+    fit = fit_votes(counted)
+    times = Counter(d for v in counted for d in (v.a, v.b))
+    held = [i for i, digest in enumerate(fit.items) if digest in rungs]
+    rows = [i for i, digest in enumerate(fit.items) if digest not in rungs]
+    for i in rows:
+        report.scores[fit.items[i]] = _score(fit, [i], held, times[fit.items[i]], False)
+    for i in held:
+        half = _Z * math.sqrt(float(fit.covariance[i, i]))
+        theta = float(fit.theta[i])
+        report.rungs[rungs[fit.items[i]]] = (theta, theta - half, theta + half)
+    if not rows:
+        return report
+    return replace(report, mean=_score(fit, rows, held, len(counted), True))
+
+
+def _ladder_check(votes: Sequence[Vote], steps: Mapping[str, tuple[str, int]]) -> Rate:
+    right = total = 0
+    for vote in votes:
+        a, b = steps.get(vote.a), steps.get(vote.b)
+        if a and b and a[0] == b[0] and a[1] != b[1] and vote.outcome in _WON:
+            total += 1
+            right += (vote.outcome == "a") == (a[1] < b[1])
+    return Rate.of(right, total)
