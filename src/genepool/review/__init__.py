@@ -11,10 +11,12 @@ from __future__ import annotations
 from genepool.review._agreement import Agreement, agreement, gwet_ac1, krippendorff_alpha
 from genepool.review._board import Board, Rate, ReviewerBoard, board, judge_standings
 from genepool.review._draw import Population, order, population_of
+from genepool.review._exchange import export_verdicts, import_verdicts
 from genepool.review._ladder import Ladder, Rung, load_ladder
 from genepool.review._mixture import Mixture, Progress
 from genepool.review._open import queue, sampled_verdicts
 from genepool.review._pairs import Pair, PairQueue
+from genepool.review._pictures import Pictures, render
 from genepool.review._preference import (
     Fit,
     PositionBias,
@@ -26,6 +28,7 @@ from genepool.review._preference import (
 from genepool.review._proxy import Proxy, learn_proxy
 from genepool.review._queue import ReviewQueue
 from genepool.review._recorder import Recorder, record_in_log
+from genepool.review._sheets import read_sheet, write_sheets
 from genepool.review._validator import HumanInLoopValidator, Question, ReviewStatus
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "Mixture",
     "Pair",
     "PairQueue",
+    "Pictures",
     "Population",
     "PositionBias",
     "PreferenceReport",
@@ -52,8 +56,10 @@ __all__ = [
     "Rung",
     "agreement",
     "board",
+    "export_verdicts",
     "fit_votes",
     "gwet_ac1",
+    "import_verdicts",
     "judge_standings",
     "krippendorff_alpha",
     "learn_proxy",
@@ -62,6 +68,9 @@ __all__ = [
     "population_of",
     "preference_scores",
     "queue",
+    "read_sheet",
     "record_in_log",
+    "render",
     "sampled_verdicts",
+    "write_sheets",
 ]

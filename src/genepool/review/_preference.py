@@ -146,7 +146,7 @@ def fit_votes(votes: Sequence[Vote]) -> Fit:
     theta = np.log(np.maximum(strength, 1e-12))
     theta -= theta[phantom]
     tie = max(float(found.v), 1e-6)
-    covariance = np.linalg.inv(_information(theta, tie, a, b, weights, phantom))
+    covariance = np.asarray(np.linalg.inv(_information(theta, tie, a, b, weights, phantom)), np.float64)
     return Fit(tuple(items), theta[:phantom], math.log(tie), covariance)
 
 

@@ -22,7 +22,7 @@ from genepool.store._listing import (
 from genepool.store._merkle import merkle_root
 from genepool.store._parts import CORE_COLUMNS, PartWriter, check_part, part_key, part_names
 from genepool.store._reviewqueue import Asked, Draw, ReviewRecord, Vote
-from genepool.store._verdicts import Verdicts
+from genepool.store._verdicts import Verdicts, check_verdict
 from genepool.store._workspace import Workspace, workspace_for
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Vote",
     "Workspace",
     "check_part",
+    "check_verdict",
     "dataset_folder",
     "inspect",
     "merkle_root",
