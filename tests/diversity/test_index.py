@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import pickle
 
@@ -84,6 +85,29 @@ def test_copies_never_raise_it(scenes, varied, panel):
     weights = np.concatenate((np.ones(len(vectors)), cluster_weights(labels)))
     one = np.concatenate((vectors, near[:1]))
     assert style_diversity(together, panel, weights=weights) <= style_diversity(one, panel) + 0.005
+
+
+def test_what_a_collapsing_generator_does_lowers_it_each_time(photos, panel):
+    from PIL import Image, ImageFilter
+
+    from support.galleries import crops
+    from support.views import embed
+
+    pictures = crops(photos, 100, seed=8)
+    mean = np.mean([np.asarray(p, float) for p in pictures], axis=0)
+
+    def shrunk(share):
+        return [
+            Image.fromarray((mean + share * (np.asarray(p, float) - mean)).astype(np.uint8)) for p in pictures
+        ]
+
+    def score(images):
+        return style_diversity(embed(images), panel)
+
+    fading = [score(pictures), *(score(shrunk(s)) for s in (0.4, 0.15, 0.05))]
+    assert all(worse < better for better, worse in itertools.pairwise(fading))
+    assert fading[-1].upper < fading[0].lower
+    assert score([p.filter(ImageFilter.GaussianBlur(6)) for p in pictures]).upper < fading[0].lower
 
 
 def test_verified_images_always_count_and_carry_their_neighbours(noises, scenes, panel):

@@ -97,6 +97,51 @@ def varied(rng: np.random.Generator) -> np.ndarray:
     return ClassicalEmbedder().embed(View(Sample(Item("x", "", "x"), out.getvalue()), max_pixels=10_000_000))
 
 
+def degraded(paths: list[str]) -> dict[str, np.ndarray]:
+    """What a collapsing generator does to pictures: blur, noise, shrinking towards their mean."""
+    from PIL import Image, ImageFilter
+
+    from genepool.embedding import ClassicalEmbedder
+    from genepool.records import Item, Sample
+    from genepool.scan import View
+
+    rng = np.random.default_rng(4)
+    pictures = []
+    for path in paths:
+        with Image.open(path) as file:
+            scale = 256 / min(file.size)
+            size = (round(file.width * scale), round(file.height * scale))
+            pictures.append(file.convert("RGB").resize(size, Image.Resampling.BOX))
+    square = [np.asarray(p.resize((128, 128)), float) for p in pictures]
+    mean = np.mean(square, axis=0)
+    made: dict[str, list[Image.Image]] = {"as they are": pictures}
+    for radius in (4, 8):
+        made[f"Gaussian blur, radius {radius} of 256"] = [
+            p.filter(ImageFilter.GaussianBlur(radius)) for p in pictures
+        ]
+    for level in (20, 40, 80):
+        made[f"noise of standard deviation {level} added"] = [
+            Image.fromarray(
+                np.clip(np.asarray(p) + rng.normal(0, level, np.asarray(p).shape), 0, 255).astype(np.uint8)
+            )
+            for p in pictures
+        ]
+    for share in (0.5, 0.2, 0.1):
+        made[f"{share:.0%} of their distance from their mean"] = [
+            Image.fromarray((mean + share * (x - mean)).astype(np.uint8)) for x in square
+        ]
+    vectors = {}
+    for name, images in made.items():
+        found = []
+        for image in images:
+            out = io.BytesIO()
+            image.save(out, "PNG")
+            view = View(Sample(Item("x", "", "x"), out.getvalue()), max_pixels=10_000_000)
+            found.append(ClassicalEmbedder().embed(view))
+        vectors[name] = np.array(found)
+    return vectors
+
+
 def main() -> int:
     from genepool.diversity import Panel, style_diversity
 
@@ -144,6 +189,9 @@ def main() -> int:
         "one photograph, varied",
     ):
         line(kind, pictures(kind))
+    paths = [str(root / r["path"]) for r in rows if r["kind"] == "painting"]
+    for name, vectors in degraded(paths[::4]).items():
+        line(f"{len(vectors)} paintings, {name}", vectors)
     support(x[human], [(r["source"], r["artist"]) for r in rows if r["label"] == "human"])
     return 0
 
