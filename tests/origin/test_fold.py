@@ -1,5 +1,7 @@
 """One image's evidence, case by case."""
 
+import math
+
 import pytest
 
 from genepool.errors import UsageError
@@ -135,3 +137,16 @@ def test_the_model_is_taken_from_the_best_witness():
 def test_an_impossible_prior_is_refused(prior):
     with pytest.raises(UsageError, match="prior"):
         fold([], prior=prior)
+
+
+def test_unsigned_marks_of_one_file_share_one_cap():
+    # A generator writes its parameters and the XMP source type in one go: one witness, odds 20 : 1, not 400.
+    alone = fold([PARAMETERS]).p_human
+    assert fold([PARAMETERS, XMP_AI]).p_human == alone
+    assert fold([XMP_AI]).p_human == alone
+    assert alone == pytest.approx(1 / (1 + math.exp(3.0)))
+    # Even where one of them carries a cap of its own that is higher.
+    assert fold([PARAMETERS, ev("xmp", "ai", 5.0, cap=5.0, origin="synthetic")]).p_human == alone
+    # Independent witnesses still add up.
+    assert fold([PARAMETERS, XMP_AI, DETECTED]).p_human < alone
+    assert fold([PARAMETERS, XMP_AI, ev("declared", "ai", 3.0, origin="synthetic")]).p_human < alone

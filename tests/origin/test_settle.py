@@ -78,12 +78,19 @@ def test_marks_and_claims_of_files(tmp_path, space):
     put(folder, "old.png", 4)
     put(folder, "late.png", 5)
     put(folder, "fresh.png", 6)
+    for number, name in enumerate(("year", "number", "month", "newyear", "nomonth"), 7):
+        put(folder, f"{name}.png", number)
     sidecar(
         folder,
         {"file": "claimed.png", "origin": "human_made", "artist": "Ann", "source": "s1", "style": "oil"},
         {"file": "old.png", "source": "museum", "created": "1889-06-01", "artist": "Vincent"},
         {"file": "late.png", "origin": "synthetic", "generation": 3, "model": "M3"},
         {"file": "fresh.png", "source": "museum", "created": "2022-05-01"},
+        {"file": "year.png", "source": "museum", "created": "1889"},
+        {"file": "number.png", "source": "museum", "created": 1889},
+        {"file": "month.png", "source": "museum", "created": "1889-06"},
+        {"file": "newyear.png", "source": "museum", "created": "2021"},
+        {"file": "nomonth.png", "source": "museum", "created": "1889-13"},
     )
     found = origins(folder, space, Config().with_(evidence__archives=("museum",)))
     a1111 = found["a1111.png"]
@@ -100,6 +107,12 @@ def test_marks_and_claims_of_files(tmp_path, space):
     assert (late["ai"], late["lo"], late["hi"], late["model"]) == (True, 3, None, "M3")
     assert not found["fresh.png"]["human"]
     assert not found["plain.png"]["human"]
+    # A year, or a year and month, may stand alone; it counts as its last day.
+    assert {name: found[f"{name}.png"]["human"] for name in ("year", "number", "month")} == dict.fromkeys(
+        ("year", "number", "month"), True
+    )
+    assert not found["newyear.png"]["human"]
+    assert not found["nomonth.png"]["human"]
 
 
 def test_human_and_machine_through_the_log(tmp_path, space):

@@ -7,6 +7,7 @@ in its type. What is wrong is dropped with a sentence that says so; the image it
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ MAX_DEPTH = 16
 _TEXT = ("source", "artist", "style", "license", "model", "caption")
 _FLAT = ("source", "artist", "style", "license")
 _CAPTION_KEYS = ("caption", "text", "prompt")
+_SHORT_DATE = re.compile(r"(\d{4})(?:-(\d{2}))?", re.ASCII)
 
 
 class SidecarError(Exception):
@@ -96,7 +98,7 @@ def claims(value: Any) -> tuple[dict[str, Any], list[str]]:
 
     Known keys are checked (``origin`` an `OriginClass` value, ``generation`` an integer ≥ 0 or
     ``[lo, hi | null]``, ``parents`` a list of strings, ``caption_source`` ``human`` or ``machine``,
-    ``created`` an ISO 8601 date); unknown keys are kept when they hold a string, a number or a boolean,
+    ``created`` an ISO 8601 date, also a bare year or a year and month, as text); unknown keys are kept when they hold a string, a number or a boolean,
     because a policy may slice by them.
 
     Raises:
@@ -186,8 +188,12 @@ def _caption_source(value: Any) -> str:
 
 
 def _date(value: Any) -> str:
+    """A date as ISO 8601 allows it (clause 5.2.2: a year, or a year and month, may stand alone)."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10_000:
+        value = f"{value:04d}"  # a year that somebody wrote as a number
     try:
-        datetime.datetime.fromisoformat(value)
+        short = _SHORT_DATE.fullmatch(value)
+        datetime.datetime.fromisoformat(f"{short[1]}-{short[2] or '01'}-01" if short else value)
     except (TypeError, ValueError):
         raise SidecarError(f"expected an ISO 8601 date, found {_brief(value)}") from None
     return str(value)

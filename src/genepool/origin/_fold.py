@@ -2,7 +2,8 @@
 
 Log-likelihood ratios are added over kinds, each kind by its strongest piece on each side and within its cap
 (I. J. Good, *Probability and the Weighing of Evidence*, 1950; the caps keep one witness, however sure, from
-deciding alone, and pieces of one kind are too correlated to add up). What decides is the kind of evidence,
+deciding alone, and pieces of one kind are too correlated to add up). A generator's parameters and an XMP
+source type are unsigned marks that one program writes into one file: together they are one kind, capped at 3. What decides is the kind of evidence,
 not the sum: see `fold`.
 """
 
@@ -23,6 +24,9 @@ PRIOR = 0.5
 
 # Looks, not marks: they estimate, and can be wrong about any single image.
 _OPINIONS = frozenset({"detector", "verdict", "recovered"})
+# Unsigned marks of one file, written by the same hand: correlated, so that they share one cap.
+_UNSIGNED = frozenset({"xmp", "generator"})
+_UNSIGNED_CAP = 3.0
 _RANK = {"proven": 5, "attested": 4, "declared": 3, "recovered": 2, "inferred": 1, "unknown": 0}
 
 
@@ -118,7 +122,10 @@ def _posterior(items: Sequence[Evidence], prior: float) -> float:
         # A claim can never speak for the other side, whatever number it carries.
         if (e.claim == "ai" and weight < 0) or (e.claim == "human" and weight > 0) or math.isnan(e.llr):
             continue
-        side = (e.kind, weight > 0)
+        kind = e.kind
+        if kind in _UNSIGNED and not e.hard:
+            kind, weight = "unsigned", max(-_UNSIGNED_CAP, min(_UNSIGNED_CAP, weight))
+        side = (kind, weight > 0)
         if abs(weight) > abs(strongest.get(side, 0.0)):
             strongest[side] = weight
     logit = math.fsum([math.log((1 - prior) / prior), *strongest.values()])
