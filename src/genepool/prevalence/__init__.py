@@ -7,15 +7,25 @@ opinion never enters the guaranteed share: it only saves looks.
 
 from __future__ import annotations
 
-from genepool.prevalence._audit import AuditResult, audit
+from genepool.prevalence._audit import AuditResult, Sequential, audit
+from genepool.prevalence._auditor import Auditor, Population
 from genepool.prevalence._detector import SyntheticContentDetector
 from genepool.prevalence._ratio import SliceRatio, human_ratio, slice_ratios
+from genepool.prevalence._reviewers import Rates, Reviewer, audit_share, ceiling, panel_rates
 
 __all__ = [
     "AuditResult",
+    "Auditor",
+    "Population",
+    "Rates",
+    "Reviewer",
+    "Sequential",
     "SliceRatio",
     "SyntheticContentDetector",
     "audit",
+    "audit_share",
+    "ceiling",
     "human_ratio",
+    "panel_rates",
     "slice_ratios",
 ]

@@ -2,16 +2,13 @@
 
 Images are drawn uniformly without replacement and shown to a person; the detector's scores only reduce the
 variance (a control variate whose weight is learnt as the audit goes), so they cannot make a bound wrong,
-however bad the detector is. The bounds are betting confidence sequences (I. Waudby-Smith and A. Ramdas,
-*Estimating means of bounded random variables by betting*, JRSS B 86 (2024) 1, section 5 for sampling without
-replacement; the same martingale as P. B. Stark's ALPHA audits): they hold at every moment at once, so one may
-look after each answer and stop whenever one likes.
+however bad the detector is. The derivation stands in `genepool.stats.BettingGame` (the game), in
+``_auditor.py`` (the two-sided confidence sequence) and in ``_reviewers.py`` (reviewers who err).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,24 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genepool.errors import MeasureError
+from genepool.prevalence._auditor import Auditor, Population
+from genepool.prevalence._reviewers import Reviewer, audit_share, panel_rates
 
-__all__ = ["AuditResult", "audit"]
+__all__ = ["AuditResult", "Sequential", "audit", "checked", "filled"]
 
-_STEP = 0.005
-# Share of the largest admissible bet: one wrong answer must not cost everything that was won.
-_BOLD = 0.75
-# Pseudo-answers behind the first estimates; they set the speed of the start, never the validity.
-_WEIGHT = 5.0
-_SLOPE = 0.5
+Status = Literal["pass", "fail", "undecided"]
 
 METHOD = (
-    "random audit without replacement, detector as control variate, betting e-process "
-    "(Waudby-Smith & Ramdas 2024); each end holds at every stopping time with probability 1 − alpha"
+    "random audit without replacement, detector as control variate, betting e-process (Waudby-Smith & Ramdas "
+    "2024); both ends hold together, at every stopping time, with probability 1 − alpha"
 )
 ASSUMPTIONS = (
     "the images shown were drawn at random, and every image drawn was answered or counted against the claim",
-    "the answers are right: reviewer error is not part of this bound",
+    "the scores were fixed before the answers and learnt nothing from them",
     "images counted without a look are what their evidence says",
+)
+SURE = "the answers are right: reviewer error is not part of this bound"
+ERRING = (
+    "reviewers err on this set as on their controls (Clopper-Pearson bounds inside alpha): controls look "
+    "like the set, who judged an image was not chosen by its content, errors on different images are "
+    "independent"
 )
 
 
@@ -47,208 +47,212 @@ class AuditResult:
     Attributes:
         status: ``pass`` (the floor is proven), ``fail`` (refuted) or ``undecided`` (labels ran out).
         n_labels: Images that were looked at.
-        lower: Human share of the whole set that is proven, one-sided, at confidence 1 − alpha.
-        upper: Largest share that is not refuted, one-sided, at confidence 1 − alpha.
-        interval: Both ends at alpha/2: the truth lies inside with probability 1 − alpha.
-        point: Best guess of the share.
+        lower: Human share of the whole set that is proven.
+        upper: Largest share that is not refuted; lower and upper hold together, at all times, with
+            probability 1 − alpha.
+        point: Best guess of the share, within these ends.
+        trace: ``(n_labels, 2)`` lower and upper after each look.
         n: Images in the whole set.
         alpha: As given.
-        trace: ``(n_labels, 2)`` lower and upper after each look.
         method: How, in words, with the source.
         assumptions: What must hold.
     """
 
-    status: Literal["pass", "fail", "undecided"]
+    status: Status
     n_labels: int
     lower: float
     upper: float
-    interval: tuple[float, float]
     point: float
-    n: int
-    alpha: float
     trace: NDArray[np.float64] = field(repr=False)
+    n: int = 0
+    alpha: float = 0.05
     method: str = METHOD
     assumptions: tuple[str, ...] = ASSUMPTIONS
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """``(lower, upper)``."""
+        return self.lower, self.upper
 
-class _Lower:
-    """A lower confidence sequence for the share of ones in a finite set, some of which are known.
 
-    For every candidate share g it plays a game that cannot be won on average if the share is at most g:
-    capital Π (1 + b·(x − μ_g)) with x = y − λ(f − f̄) and μ_g the mean that the rest of the set would have.
-    f̄ is the mean score of the images not yet drawn, so x has mean μ whatever λ is; b ≥ 0 and λ depend on the
-    past only. A candidate falls when its capital reaches 1/alpha; the bound lies just below the survivors.
+class Sequential:
+    """One audit, answer by answer, for those who cannot hand over an oracle.
 
     Args:
-        scores: ``(m,)`` scores in [0, 1] of the images that may be drawn.
-        known: Ones that need no look.
-        n: Images in the whole set.
-        grid: Candidate shares, ascending.
+        scores: ``(units,)`` p(human) in [0, 1] of the images that may be drawn (see `filled`).
+        population: How many images there are of what.
+        floor: Share to be proven, in (0, 1).
+        alpha: 1 − confidence.
+        reviewers: Whose answers are used; empty: answers are right.
+        together: Some image was judged by several of them.
+
+    Raises:
+        MeasureError: A reviewer who may not certify by sight.
     """
 
-    def __init__(self, scores: NDArray[np.float64], known: int, n: int, grid: NDArray[np.float64]) -> None:
-        self.grid, self.known, self.n = grid, known, n
-        self.left = len(scores)
-        self.rest = math.fsum(scores)
-        self.ends = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 0.0)
-        self.ones = 0
-        self.count = 0
-        self.log_capital = np.zeros(len(grid))
-        self.best = np.zeros(len(grid))
-        # Sums over answers of y, f, yf, ff; the pseudo-answers lie around the mean score.
-        self.mean_score = self.rest / self.left if self.left else 0.0
-        self.sums = np.zeros(4)
+    def __init__(
+        self,
+        scores: NDArray[np.float64],
+        population: Population,
+        *,
+        floor: float,
+        alpha: float,
+        reviewers: Sequence[Reviewer] = (),
+        together: bool = False,
+    ) -> None:
+        for one in reviewers:
+            if why := one.refusal(alpha):
+                raise MeasureError(
+                    f"reviewer {one.name or '?'} may not certify by sight: {why}",
+                    hint="judge more controls, or attest images by evidence: genepool register human FOLDER",
+                )
+        self.floor, self.alpha, self.reviewers = floor, alpha, tuple(reviewers)
+        rates = [panel_rates(reviewers, alpha, together=together)] if reviewers else None
+        own = alpha * audit_share(self.reviewers)
+        self._auditor = Auditor(scores, population, floor, own, rates)
+        self._trace: list[tuple[float, float]] = []
+        self.lower, self.upper = self._ends()
 
-    def see(self, score: float, one: bool) -> None:
-        """Take in the answer about one image drawn at random from those left."""
-        slope, mean, variance = self.learn()
-        average = min(max(self.rest / self.left, self.ends[0]), self.ends[1])
-        mu = (self.grid * self.n - self.known - self.ones) / self.left
-        x = float(one) - slope * (score - average)
-        lowest = min(-slope * (end - average) for end in self.ends)
-        edge = mean - mu
-        bet = np.clip(edge / (variance + edge * edge), 0.0, None)
-        room = mu - lowest
-        bet = np.minimum(bet, np.where(room > 0, _BOLD / np.maximum(room, 1e-12), 0.0))
-        possible = (mu >= 0) & (self.log_capital < math.inf)
-        gain = np.log1p(np.where(possible, bet * (x - mu), 0.0))
-        # More ones than the candidate allows were seen already: it is refuted for certain.
-        self.log_capital = np.where(mu < 0, math.inf, self.log_capital + gain)
-        self.ones += one
-        self.count += 1
-        self.left -= 1
-        self.rest -= score
-        self.sums += (one, score, one * score, score * score)
-        self.best = np.maximum(self.best, self.log_capital)
+    @property
+    def status(self) -> Status:
+        """As of now."""
+        return "pass" if self.lower >= self.floor else "fail" if self.upper < self.floor else "undecided"
 
-    def learn(self) -> tuple[float, float, float]:
-        """Slope of the control variate, and mean and variance of x, from past answers."""
-        y, f, yf, ff = self.sums
-        k = self.count + _WEIGHT
-        prior = self.mean_score
-        spread = 0.05
-        y, f = y + _WEIGHT * prior, f + _WEIGHT * prior
-        ff = ff + _WEIGHT * (prior * prior + spread)
-        yf = yf + _WEIGHT * (prior * prior + _SLOPE * spread)
-        var_f = max(ff / k - (f / k) ** 2, 1e-6)
-        cov = yf / k - y * f / k**2
-        var_y = max(y / k * (1 - y / k), 0.01)
-        slope = min(1.0, max(-1.0, cov / var_f))
-        variance = max(var_y - 2 * slope * cov + slope * slope * var_f, 0.005)
-        return slope, y / k - slope * (f / k - prior), variance
+    @property
+    def left(self) -> int:
+        """Images not yet drawn."""
+        return int(self._auditor.games[0].left)
 
-    def bound(self, alpha: float) -> float:
-        """The proven share: every candidate up to it has fallen at some time; or what was counted."""
-        counted = (self.known + self.ones) / self.n
-        fallen = self.best >= math.log(1 / alpha)
-        first = int(np.argmin(fallen)) if not fallen.all() else len(fallen)
-        return max(counted, float(self.grid[first - 1]) if first else 0.0)
+    @property
+    def count(self) -> int:
+        """Answers so far."""
+        return len(self._trace)
+
+    def see(self, score: float, answer: bool | None) -> None:
+        """Take in the answer about one image drawn at random from those left; None: cannot say."""
+        self._auditor.see(score, answer is True, answer is False)
+        self.lower, self.upper = self._ends()
+        self._trace.append((self.lower, self.upper))
+
+    def _ends(self) -> tuple[float, float]:
+        lower, upper = self._auditor.bounds()
+        return float(lower[0]), float(upper[0])
+
+    def power(self) -> float:
+        """Squared correlation of score and answer so far (shrunk): the share of variance the scores save."""
+        return float(self._auditor.games[0].saved()[0])
+
+    def progress(self) -> tuple[float, float]:
+        """Natural logarithms: capital against "no more than the floor" now, and what it takes."""
+        return self._auditor.toward()
+
+    def result(self) -> AuditResult:
+        """Everything that was found so far."""
+        return AuditResult(
+            status=self.status,
+            n_labels=len(self._trace),
+            lower=self.lower,
+            upper=self.upper,
+            point=self._point(),
+            trace=np.array(self._trace, np.float64).reshape(-1, 2),
+            n=self._auditor.population.n,
+            alpha=self.alpha,
+            assumptions=(*ASSUMPTIONS, ERRING if self.reviewers else SURE),
+        )
+
+    def _point(self) -> float:
+        """Counted images and, for the rest, the share of answers, corrected by scores and for error rates."""
+        human, ai = self._auditor.games
+        p = self._auditor.population
+        if human.count == 0 or p.n == 0:
+            return (self.lower + self.upper) / 2
+        decided = float(human.ones[0] + ai.ones[0])
+        share = float(human.ones[0]) / decided if decided else 0.5
+        if self.reviewers:
+            h = float(np.mean([(r.human_right + 1) / (r.human_shown + 2) for r in self.reviewers]))
+            a = float(np.mean([(r.ai_right + 1) / (r.ai_shown + 2) for r in self.reviewers]))
+            share = (share + a - 1) / (h + a - 1)
+            seen = share * p.units
+        else:
+            slope = float(human.learnt()[0][0])
+            rest = min(1.0, max(0.0, share - slope * float(human.drift()[0])))
+            seen = float(human.ones[0]) + (human.count - decided) * share + human.left * rest
+        return min(self.upper, max(self.lower, (p.human + seen) / p.n))
 
 
 def audit(
-    scores: NDArray[np.float64],
+    scores: Any,
     oracle: Callable[[int], bool | None],
     *,
     floor: float = 0.70,
     alpha: float = 0.05,
     max_labels: int | None = None,
-    strata: NDArray[np.integer] | None = None,
+    reviewer: Reviewer | Sequence[Reviewer] | None = None,
+    strata: Any = None,
     rng: np.random.Generator | int | None = None,
 ) -> AuditResult:
     """Ask a person about images drawn at random until the floor is proven or refuted.
 
-    The probability of ``pass`` when the share is at most ``floor`` is at most ``alpha``, and so is that of
-    ``fail`` when it is at least ``floor``, whatever the scores are and whenever one stops.
+    The truth lies within (lower, upper) at every moment with probability at least 1 − alpha; so ``pass``
+    where the share is at most ``floor``, or ``fail`` where it is at least ``floor``, has probability at most
+    alpha, whatever the scores are and whenever one stops. (A set of exactly the floor also passes once it
+    was counted so far that it is known to meet the floor.)
 
     Args:
         scores: ``(n,)`` the detector's p(human) of every image of the whole set, in [0, 1]; NaN where it
             abstained.
         oracle: Called with an image's index; True for human, False for not, None when the person cannot say
-            (counted against whatever would be claimed). Must give the same answer for the same image.
+            (counted against whatever would be claimed).
         floor: Share to be proven, in (0, 1).
-        alpha: 1 − confidence of each claim, in (0, 1).
+        alpha: 1 − confidence, in (0, 1).
         max_labels: Most images to ask about; None: all.
-        strata: ``(n,)`` 1 for verified human, 0 for verified machine-made (both are counted, not shown),
-            −1 for unknown; None: all unknown.
+        reviewer: What controls say about who answers; several: each image is judged by one of them. None:
+            the answers are right.
+        strata: ``(n,)`` 1 for verified human, 0 for verified machine-made (both are counted, not shown), −1
+            for unknown; None: all unknown.
         rng: Source of randomness, or its seed.
 
     Returns:
         Status, bounds on the share of the whole set, and the bounds after every look.
 
     Raises:
-        MeasureError: Scores, strata or numbers that cannot be.
+        MeasureError: Scores, strata or numbers that cannot be; a reviewer who may not certify by sight.
     """
-    values, kinds = _checked(scores, strata, floor, alpha, max_labels)
-    n = len(values)
+    values, kinds = checked(scores, strata, floor, alpha, max_labels)
     open_ = np.flatnonzero(kinds < 0)
-    known_human, known_ai = int((kinds == 1).sum()), int((kinds == 0).sum())
+    population = Population(len(values), int((kinds == 1).sum()), int((kinds == 0).sum()))
+    people = () if reviewer is None else (reviewer,) if isinstance(reviewer, Reviewer) else tuple(reviewer)
+    values[open_] = filled(values[open_])
+    running = Sequential(values[open_], population, floor=floor, alpha=alpha, reviewers=people)
     order = np.random.default_rng(rng).permutation(open_)
-    grid = np.unique(np.append(np.arange(0, 1, _STEP), [floor, 1 - floor]))
-    low = _Lower(values[open_], known_human, n, grid)
-    high = _Lower(1 - values[open_], known_ai, n, grid)
-    trace: list[tuple[float, float]] = []
-    lower, upper = low.bound(alpha), 1 - high.bound(alpha)
     limit = len(order) if max_labels is None else min(max_labels, len(order))
     for index in order[:limit]:
-        if lower >= floor or upper < floor:
+        if running.status != "undecided":
             break
-        answer = oracle(int(index))
-        low.see(float(values[index]), answer is True)
-        high.see(float(1 - values[index]), answer is False)
-        lower, upper = _ends(low, high, alpha)
-        trace.append((lower, upper))
-    status: Literal["pass", "fail", "undecided"] = "undecided"
-    if lower >= floor:
-        status = "pass"
-    elif upper < floor:
-        status = "fail"
-    interval = _ends(low, high, alpha / 2)
-    return AuditResult(
-        status=status,
-        n_labels=len(trace),
-        lower=lower,
-        upper=upper,
-        interval=interval,
-        point=_point(low, high, lower, upper),
-        n=n,
-        alpha=alpha,
-        trace=np.array(trace, np.float64).reshape(-1, 2),
-    )
+        running.see(float(values[index]), oracle(int(index)))
+    return running.result()
 
 
-def _ends(low: _Lower, high: _Lower, alpha: float) -> tuple[float, float]:
-    lower, upper = low.bound(alpha), 1 - high.bound(alpha)
-    if lower > upper:
-        # Possible only when one of the two errs (probability at most 2·alpha): claim what was counted.
-        return (low.known + low.ones) / low.n, 1 - (high.known + high.ones) / high.n
-    return lower, upper
+def filled(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An abstention says nothing: it gets the mean, which is fixed before anything is drawn."""
+    known = np.isfinite(scores)
+    return np.where(known, scores, scores[known].mean() if known.any() else 0.5)
 
 
-def _point(low: _Lower, high: _Lower, lower: float, upper: float) -> float:
-    """Counted images and, for the rest, the share among the answers corrected by the scores."""
-    if low.left == 0 or low.count == 0:
-        return min(upper, max(lower, (lower + upper) / 2))
-    slope = low.learn()[0]
-    decided = low.ones + high.ones
-    share = low.ones / decided if decided else 0.5
-    seen = float(low.sums[1]) / low.count
-    rest = min(1.0, max(0.0, share - slope * (seen - low.rest / low.left)))
-    unsure = low.count - decided
-    total = low.known + low.ones + unsure * share + low.left * rest
-    return min(upper, max(lower, total / low.n))
-
-
-def _checked(
-    scores: Any, strata: Any, floor: float, alpha: float, max_labels: int | None
+def checked(
+    scores: Any, strata: Any, floor: float, alpha: float, max_labels: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    values = np.asarray(scores, np.float64)
+    """Scores and strata as arrays.
+
+    Raises:
+        MeasureError: Scores, strata or numbers that cannot be.
+    """
+    values = np.array(scores, np.float64)
     if values.ndim != 1 or not len(values):
         raise MeasureError(f"audit: expected scores of at least one image, found shape {values.shape}")
-    known = np.isfinite(values)
-    if np.isinf(values).any() or not ((values[known] >= 0) & (values[known] <= 1)).all():
+    known = ~np.isnan(values)
+    if not ((values[known] >= 0) & (values[known] <= 1)).all():
         raise MeasureError("audit: expected scores in [0, 1] or NaN, found others")
-    # An abstention says nothing: it gets the mean, which is fixed before anything is drawn.
-    values = np.where(known, values, values[known].mean() if known.any() else 0.5)
     kinds = np.full(len(values), -1, np.int8) if strata is None else np.asarray(strata)
     if kinds.shape != values.shape or not np.isin(kinds, (-1, 0, 1)).all():
         raise MeasureError(f"audit: expected {len(values)} strata of −1, 0 or 1, found shape {kinds.shape}")

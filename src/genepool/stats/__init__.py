@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genepool.stats._betting import BettingGame
 from genepool.stats._proportions import (
     bonferroni,
     clopper_pearson,
@@ -13,6 +14,7 @@ from genepool.stats._proportions import (
 )
 
 __all__ = [
+    "BettingGame",
     "bonferroni",
     "clopper_pearson",
     "finite_bounds",
