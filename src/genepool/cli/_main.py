@@ -21,6 +21,7 @@ VERBS = {
     "register": "attest a folder of human work, a model, or a model's outputs",
     "detect": "one line per image: the pixel judge's opinion",
     "diversity": "the style diversity index",
+    "review": "people judge images: in a browser, or on contact sheets",
     "gate": "apply a policy to what is already scanned",
     "compare": "rank several datasets in one table",
     "export": "write the approved subset",
