@@ -38,7 +38,7 @@ def noises():
     """White noise of several kinds and sizes, by name."""
     rng = np.random.default_rng(6)
     made = {"uniform": [], "gaussian": [], "grey": []}
-    for _ in range(40):
+    for _ in range(20):
         height, width = rng.integers(128, 512, 2)
         uniform = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         gaussian = rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), (height, width, 3))

@@ -93,7 +93,7 @@ def test_what_a_collapsing_generator_does_lowers_it_each_time(photos, panel):
     from support.galleries import crops
     from support.views import embed
 
-    pictures = crops(photos, 100, seed=8)
+    pictures = crops(photos, 60, seed=8)
     mean = np.mean([np.asarray(p, float) for p in pictures], axis=0)
 
     def shrunk(share):

@@ -32,7 +32,7 @@ VECTORS = (PLACES @ np.linalg.pinv(PANEL.projection) + PANEL.mean).astype(np.flo
 cuts = st.lists(st.integers(0, 120), max_size=6).map(lambda c: [0, *sorted(c), 120])
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(cuts, st.randoms(use_true_random=False), st.booleans())
 def test_parts_in_any_order_merge_to_the_whole(bounds, random, weighted):
     verified = RNG.random(120) < 0.2
@@ -66,14 +66,14 @@ def test_parts_in_any_order_merge_to_the_whole(bounds, random, weighted):
     assert (a.lower, a, a.upper) == pytest.approx((b.lower, b, b.upper), rel=1e-9, abs=1e-12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.permutations(range(120)))
 def test_order_does_not_matter(order):
     order = np.array(order)
     assert style_diversity(VECTORS[order], PANEL) == pytest.approx(style_diversity(VECTORS, PANEL), rel=1e-9)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 6), min_size=30, max_size=30))
 def test_copies_that_share_their_weight_never_raise_the_index(times):
     copies = np.repeat(np.arange(30), times)
@@ -82,7 +82,7 @@ def test_copies_that_share_their_weight_never_raise_the_index(times):
     assert repeated <= plain + 1e-12
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.integers(0, 60))
 def test_images_off_support_never_raise_it_beyond_one_style(count):
     far = np.repeat(PANEL.mean[None] + 100.0, count, axis=0)
@@ -94,7 +94,7 @@ def test_images_off_support_never_raise_it_beyond_one_style(count):
     assert mixed <= (styles + 1.0) * (1.0 + 2.0 / len(on))
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(cuts, st.sampled_from([1.0, 2.0]))
 def test_vendi_states_merge(bounds, q):
     x = VECTORS[:, :48].astype(float)
