@@ -171,11 +171,10 @@ def _names(opened: Dataset, place: Workspace) -> dict[str, str]:
     from genepool.errors import WorkspaceError
 
     try:
-        folder = store.dataset_folder(place, opened)
-        listing = store.read_listing(folder)
+        listing = store.read_listing(place, opened)
         if listing is None:
             return {}
-        table = store.Catalogue(opened, place, listing, folder=folder).table(["sha256", "place"])
+        table = store.Catalogue(opened, place, listing).table(["sha256", "place"])
     except WorkspaceError:
         return {}
     digests, places = (table.column(name).to_pylist() for name in ("sha256", "place"))
