@@ -64,7 +64,9 @@ class SyntheticContentDetector:
         return (self._config or load()).with_(detection__threshold=self.threshold)
 
     def get_human_content_ratio(self, dataset: Any) -> RatioEstimate:
-        """The guaranteed human share of a dataset.
+        """The guaranteed human share of a dataset: verified images counted, the rest audited by people.
+
+        Where nobody has judged, or nobody who may certify by sight, it is the count alone.
 
         Args:
             dataset: Anything that `genepool.open` takes.
@@ -74,17 +76,15 @@ class SyntheticContentDetector:
 
         Raises:
             SourceError: Nothing to read.
-            IntegrityError: A log that is read does not verify.
+            IntegrityError: A log that is read does not verify, or the review did not follow its random order.
         """
         from genepool import origin
-        from genepool.prevalence._ratio import human_ratio
+        from genepool.prevalence._certify import certified_ratio
 
         catalogue, place, config = self._scan(dataset)
         origins = origin.settle(catalogue, place, config)
-        human, ai = (origins.column(name).to_numpy(zero_copy_only=False) for name in ("human", "ai"))
-        # Plots and fractals come from no model, but from no hand either: they never count as possibly human.
-        classes = origins.column("origin").to_numpy(zero_copy_only=False)
-        return human_ratio(human, ai | (classes == "algorithmic"), alpha=config.policy.alpha)
+        policy = config.policy
+        return certified_ratio(catalogue, origins, place, floor=policy.human_ratio, alpha=policy.alpha).ratio
 
     def predict(self, dataset: Any) -> list[Opinion]:
         """The pixel judge's opinion on each image, in the order of the catalogue.

@@ -150,8 +150,8 @@ def panel_rates(
     *One look per picture*: whoever looked, the rates are at most the largest bound of any reviewer. *Several
     looks* (``together``): the answer is the first that two reviewers give. It is wrong only if two of
     three are wrong, and by Markov's inequality that has at most probability (c₁ + c₂ + c₃)/2, however
-    strongly they err together; with two reviewers it takes both, at most the smaller. Right answers may
-    become more frequent than any single reviewer's: their bound is 1.
+    strongly they err together. Right answers may become more frequent than any single reviewer's: their
+    bound is 1. Between two reviewers it takes both, which neither's own bound exceeds.
 
     Args:
         reviewers: Everybody whose answers may be used, at least one.
@@ -215,10 +215,8 @@ def _corner(counts: list[tuple[int, ...]], alphas: list[float], together: bool) 
     hits = [_upper(right, shown, a / 2) for (right, shown, _, _), a in zip(counts, alphas, strict=True)]
     slips = [_upper(wrong, others, a / 2) for (_, _, wrong, others), a in zip(counts, alphas, strict=True)]
     hit, slip = max(hits), max(slips)
-    if together:
-        hit = 1.0
-        if len(slips) > 2:
-            slip = min(1.0, max(slip, sum(sorted(slips)[-3:]) / 2))
+    if together and len(slips) > 2:
+        hit, slip = 1.0, min(1.0, max(slip, sum(sorted(slips)[-3:]) / 2))
     return max(hit, slip), slip
 
 
