@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +25,7 @@ class Images:
 
     uri: str
     names: Sequence[str]
+    declared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dataset(self) -> Any:
@@ -50,6 +51,7 @@ class Images:
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         whole = {"uri": list(self.names), "sha256": self.shas, "pixel": self.pixels}
+        whole["declared"] = [self.declared.get(name, "") for name in self.names]
         return pa.table({name: whole[name] for name in columns})
 
     def origins(self, origin: str = "unknown", lo: int = 0, hi: int | None = None) -> pa.Table:

@@ -21,8 +21,10 @@ from genepool.errors import UsageError
 
 if TYPE_CHECKING:
     from genepool.config import Config
-    from genepool.provenance import Registration
+    from genepool.provenance import Registration, SignedOutputs
     from genepool.store import Catalogue, Workspace
+
+_SHOWN = 5
 
 
 @click.group("register")
@@ -76,6 +78,20 @@ def human(
 @click.argument("folder")
 @click.option("--model", required=True, metavar="NAME", help="The registered model that made them.")
 @click.option("--cohort", metavar="NAME", help="Name of the collection (default: the folder's).")
+@click.option(
+    "--c2pa",
+    is_flag=True,
+    help="First sign each file with a C2PA manifest (in place: same pixels, new bytes), then register it.",
+)
+@click.option("--out", metavar="DIR", help="With --c2pa: sign copies in this new folder instead.")
+@click.option("--cert", metavar="PEM", help="With --c2pa: your certificate chain (default: a self-made one).")
+@click.option("--key", metavar="PEM", help="With --c2pa: its private key.")
+@click.option(
+    "--parents",
+    multiple=True,
+    metavar="FOLDER",
+    help="With --c2pa: where images lie that the sidecar names as parents by digest; repeatable.",
+)
 @workers_option
 @format_option
 @config_option
@@ -84,6 +100,11 @@ def outputs(
     folder: str,
     model: str,
     cohort: str | None,
+    c2pa: bool,
+    out: str | None,
+    cert: str | None,
+    key: str | None,
+    parents: tuple[str, ...],
     workers: int | None,
     output: str,
     config_file: str | None,
@@ -93,12 +114,28 @@ def outputs(
     from genepool import provenance
 
     config = settings(config_file, workers)
+    if not c2pa and (out or cert or key or parents):
+        raise UsageError("--out, --cert, --key and --parents belong to --c2pa", hint="add --c2pa")
     catalogue, place = _scanned(folder, workspace, config)
     linked = _link_model(model, folder, place, config)
+    signed = None
+    if c2pa:
+        inputs = [_scanned(one, str(place.root), config)[0] for one in parents]
+        signed = provenance.sign_outputs(
+            catalogue, place, model=model, out=out, inputs=inputs, cert=cert, key=key, config=config
+        )
+        folder = out or folder
+        catalogue, _ = _scanned(folder, str(place.root), config)
     done = provenance.register_outputs(catalogue, place, model=model, cohort=cohort, config=config)
     said = f"{done.n:,} images attested as made by {model}, {_generation(done)}, cohort {done.name!r}"
-    if linked and output != "json":
+    if output == "json":
+        more = {} if signed is None else {"c2pa": signed.to_json()}
+        emit_json({"schema": "genepool.registration/1", **done.to_json(), **more})
+        return 0
+    if linked:
         click.echo(linked)
+    if signed is not None:
+        click.echo("\n".join(_signed_lines(signed)))
     _say(done, output, said, _check_hint(folder, place))
     return 0
 
@@ -262,6 +299,30 @@ def _check_hint(folder: str, place: Workspace) -> str:
     if place.root.suffix == ".genepool" and beside.is_dir():
         return f"genepool check {shlex.quote(_short(beside))}"
     return f"genepool check {shlex.quote(folder)} --workspace {shlex.quote(_short(place.root))}"
+
+
+def _signed_lines(signed: SignedOutputs) -> list[str]:
+    """What was signed, by whom, who will believe it, and what was left out."""
+    where = _short(Path(signed.folder))
+    lines = [f"{signed.n:,} files signed with C2PA manifests by {signed.signer!r} in {where}."]
+    if signed.already:
+        lines.append(f"  {signed.already:,} carried this very statement before.")
+    if signed.created:
+        lines.append(
+            f"  A certificate was made for you; its key lies in {signed.key_place}, readable by you alone."
+        )
+    if signed.authority:
+        lines.append(
+            "  It is self-made: strangers see these signatures as untrusted, until they choose to trust"
+        )
+        lines.append(
+            f"  {signed.authority} (evidence.trust_anchors). For one that they know: --cert and --key."
+        )
+    lines += [f"  not signed: {case.uri}: {case.message}" for case in signed.cases[:_SHOWN]]
+    if len(signed.cases) > _SHOWN:
+        lines.append(f"  … and {len(signed.cases) - _SHOWN:,} more were not signed")
+    lines += [f"  {note}." for note in signed.notes]
+    return lines
 
 
 def _short(path: Path) -> str:

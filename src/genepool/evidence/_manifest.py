@@ -7,6 +7,7 @@ An unknown signer alone never makes a manifest invalid, and an invalid one never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,9 +21,11 @@ from genepool.records import Evidence, OriginClass
 State = Literal["valid", "untrusted", "invalid", "absent"]
 
 GENERATION_LABEL = "org.genepool.generation"
-"""Assertion that states the image's generation: ``{"lo": 1, "hi": 2}`` or ``{"generation": 1}``."""
+"""Assertion that states the image's generation: ``{"lo": 1, "hi": 2}`` or ``{"generation": 1}``; it may also
+name ``parents``, a list of SHA-256 digests in hex."""
 
 _MAX_DEPTH = 32
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _TRAINING_MINING = ("cawg.training-mining", "c2pa.training-mining")
 _BOUND = frozenset(
     {
@@ -109,6 +112,7 @@ def _evidence(store: _Store, finding: _Finding, reference: str) -> list[Evidence
             origin=finding.origin.value if finding.term is not None else "",
             generation=store.generation(),
             model=finding.model if claim == "ai" else "",
+            parents=store.parents(),
             reference=reference,
             detail=weights.clean(f"C2PA names {named}{inherited}; {how} signer {store.signer}", 300),
         )
@@ -217,6 +221,14 @@ class _Store:
                 stated = data.get("generation", [data.get("lo"), data.get("hi")])
                 return interval(stated)
         return None
+
+    def parents(self) -> tuple[str, ...]:
+        """Digests of the images that the statement nearest to the asset names as parents."""
+        for _, name, data in self.derived_assertions():
+            if name == GENERATION_LABEL and isinstance(data, dict):
+                named = (one for one in _list(data.get("parents"))[:256] if isinstance(one, str))
+                return tuple(dict.fromkeys(one for one in named if _DIGEST.fullmatch(one)))
+        return ()
 
     def origin(self, label: str, seen: frozenset[str]) -> _Finding:
         """The origin that a manifest names by its actions, else inherits.

@@ -16,6 +16,7 @@ from genepool.provenance._blockchain import (
     State,
     report_origins,
 )
+from genepool.provenance._c2pa import SignedOutputs, sign_outputs
 from genepool.provenance._checkpoint import Checkpoint
 from genepool.provenance._discover import logs_near, nearest_workspace
 from genepool.provenance._fold import CLASSES, LogState, find_entry, read_log
@@ -57,6 +58,7 @@ __all__ = [
     "Registration",
     "Seal",
     "Sidecar",
+    "SignedOutputs",
     "Signer",
     "State",
     "Trail",
@@ -81,6 +83,7 @@ __all__ = [
     "report_origins",
     "revoke_key",
     "seal",
+    "sign_outputs",
     "verdict_digest",
     "withdraw",
 ]

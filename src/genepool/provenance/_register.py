@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ from genepool.errors import SourceError, UsageError
 from genepool.provenance._entries import clean, encode, name_of
 from genepool.provenance._fold import CLASSES
 from genepool.provenance._lineages import Interval
+from genepool.provenance._parentage import Parentage, descend, known_model
 from genepool.provenance._sidecar import Sidecar, commit_details
 from genepool.provenance._trail import Index, as_digests, open_trail
 from genepool.provenance._writer import Writer, open_writer
@@ -124,29 +124,26 @@ def register_outputs(
 ) -> Registration:
     """Attest that every readable image of a set was made by a registered model.
 
-    The generation is computed from what the model was trained on, never asked for.
+    The generation is computed from what the model was trained on and from the parents that the sidecar
+    names, never asked for.
 
     Raises:
-        UsageError: The model is not registered, or the cohort is of another kind.
+        UsageError: The model is not registered, the cohort is of another kind, or an image is named as its
+            own ancestor.
         SourceError: No readable image.
         IntegrityError: A log does not verify.
     """
     trail = open_trail(workspace, config, dataset=catalogue.dataset)
-    if model not in trail.models:
-        near = difflib.get_close_matches(model, trail.models, n=1)
-        raise UsageError(
-            f"model {model!r}: not registered; found {', '.join(sorted(trail.models)) or 'none'}",
-            hint=f"did you mean {near[0]!r}?"
-            if near
-            else f"genepool register model {model} --trained-on COHORT",
-        )
-    generation = trail.models[model].generation
+    generation = known_model(trail, model).generation
     notes: tuple[str, ...] = ()
     if generation[1] is None:
         notes = (
             f"part of what {model} was trained on is unknown: "
             f"its outputs may be of any generation from {generation[0]}",
         )
+    table = catalogue.table(["uri", "sha256", "declared"])
+    uris, shas, declared = (table[column].to_pylist() for column in ("uri", "sha256", "declared"))
+    family, _, lost = descend(uris, shas, declared, generation, trail)
     name = name_of(cohort, "cohort") if cohort is not None else _folder_name(catalogue)
     return _register_images(
         catalogue,
@@ -157,7 +154,8 @@ def register_outputs(
         model=model,
         generation=generation,
         detail={},
-        notes=notes,
+        notes=(*notes, *lost),
+        family=family,
     )
 
 
@@ -177,6 +175,7 @@ def _register_images(
     generation: Interval,
     detail: Mapping[str, str],
     notes: Sequence[str],
+    family: Sequence[Parentage] = (),
 ) -> Registration:
     if not catalogue.n:
         raise SourceError(f"{catalogue.dataset.uri}: expected at least one readable image, found none")
@@ -186,7 +185,11 @@ def _register_images(
     shas, pixels = table["sha256"].to_pylist(), table["pixel"].to_pylist()
     with open_writer(workspace, config) as writer:
         _check_cohort(writer, name, origin, model)
-        known = _already(writer, shas, name, origin, model, generation)
+        known: set[bytes] = set()
+        ends = [one.generation for one in family] or [generation] * len(shas)
+        for end in set(ends):
+            same = [sha for sha, one in zip(shas, ends, strict=True) if one == end]
+            known |= _already(writer, same, name, origin, model, end)
         fresh = list({sha: at for at, sha in enumerate(shas) if sha not in known}.values())
         if fresh:
             details = commit_details([{**detail, "uri": uris[at]} for at in fresh])
@@ -194,15 +197,15 @@ def _register_images(
             common: dict[str, Any] = {
                 "kind": "origin",
                 "cohort": name,
-                "gen": list(generation),
                 "origin": origin,
                 "role": "attest",
                 **({"model": model} if model else {}),
             }
-            entries = [
-                encode({**common, "det": det, "pix": pixels[at].hex(), "sha256": shas[at].hex()})
-                for at, (det, _, _) in zip(fresh, details, strict=True)
-            ]
+            entries = []
+            for at, (det, _, _) in zip(fresh, details, strict=True):
+                parents = {"parents": digests} if family and (digests := family[at].digests(shas)) else {}
+                own = {"det": det, "gen": list(ends[at]), "pix": pixels[at].hex(), "sha256": shas[at].hex()}
+                entries.append(encode({**common, **own, **parents}))
             predicate = {"cohort": name, "dataset": catalogue.root().hex(), "model": model, "origin": origin}
             writer.append(entries, "attest", predicate)
         return registration(

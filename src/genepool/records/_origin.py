@@ -56,6 +56,7 @@ class Evidence:
         model: The generator named, if any.
         reference: Where it was found: container position, key id, log index.
         detail: One sentence for people.
+        parents: SHA-256 (hex) of images that it names as parents.
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Evidence:
     model: str = ""
     reference: str = ""
     detail: str = ""
+    parents: tuple[str, ...] = ()
 
     @property
     def weight(self) -> float:
@@ -76,7 +78,7 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Only the fields that say something, in a stable order."""
-        return {k: v for k, v in asdict(self).items() if v not in ("", None, False)}
+        return {k: v for k, v in asdict(self).items() if v not in ("", None, False, ())}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evidence:
@@ -85,6 +87,8 @@ class Evidence:
         if known.get("generation") is not None:
             lo, hi = known["generation"]
             known["generation"] = (int(lo), None if hi is None else int(hi))
+        if "parents" in known:
+            known["parents"] = tuple(map(str, known["parents"]))
         known.setdefault("llr", 0.0)
         known.setdefault("cap", 0.0)
         return cls(**known)
