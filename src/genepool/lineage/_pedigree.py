@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Literal
 
-from genepool.errors import MeasureError
+from genepool.errors import MeasureError, UsageError
+from genepool.lineage._drop import DROPS, Descent, drop_genes
 from genepool.lineage._graph import Graph
 from genepool.lineage._intervals import Interval
-from genepool.lineage._kinship import Coefficients, Slots
+from genepool.lineage._kinship import MODELS, Coefficients, Slots
 from genepool.lineage._nodes import Node
+from genepool.records import Estimate
 
 __all__ = ["Pedigree"]
 
@@ -150,13 +153,20 @@ class Pedigree(Graph):
 
     # ----------------------------------------------------------------------------------- kinship
 
+    @property
+    def exact(self) -> bool:
+        """Whether F, kinship and founder genomes are computed exactly; beyond `MODELS` they are sampled."""
+        return sum(node.kind == "model" for node in self._nodes.values()) <= MODELS
+
     def inbreeding(self, name: str) -> float:
         """Wright's coefficient F of a cohort's images, in [0, 1]; NaN where ancestry or a share is unknown.
+
+        Of pedigrees that are not `exact`, this is the point of `estimate`.
 
         Raises:
             UsageError: Nobody ever named this cohort.
         """
-        return self._number(name, lambda c, w: c.mean_inbreeding(w))
+        return self._number(name, "inbreeding", lambda c: c.mean_inbreeding({name: 1.0}))
 
     def kinship(self, a: str, b: str) -> float:
         """Kinship of an image drawn from one cohort with one drawn, with replacement, from another.
@@ -164,8 +174,11 @@ class Pedigree(Graph):
         Raises:
             UsageError: Nobody ever named one of them.
         """
-        weights = self._leaves(b)
-        return math.nan if weights is None else self._number(a, lambda c, w: c.between(w, weights))
+        if not (self._complete(a) and self._complete(b)):
+            return math.nan
+        if not self.exact:
+            return float(drop_genes(self._dropper(), a, b))
+        return self._coefficients().between({a: 1.0}, {b: 1.0})
 
     def mean_kinship(self, name: str) -> float:
         """Mean kinship of two images of a cohort or dataset, drawn with replacement; NaN where unknown.
@@ -173,7 +186,7 @@ class Pedigree(Graph):
         Raises:
             UsageError: Nobody ever named this cohort.
         """
-        return self._number(name, lambda c, w: c.between(w, w))
+        return self._number(name, "mean_kinship", lambda c: c.between({name: 1.0}, {name: 1.0}))
 
     def founder_genome_equivalents(self, name: str) -> float:
         """Unrelated founders that would carry as much diversity: 1 / (2 · mean kinship).
@@ -192,52 +205,113 @@ class Pedigree(Graph):
         Raises:
             UsageError: Nobody ever named this cohort.
         """
+        if not self._complete(name):
+            return math.nan
+        total = dict.fromkeys([name], 1.0)
+        concentration = 0.0
+        for cohort in reversed(self._order()):
+            share = total.pop(cohort, 0.0)
+            node = self._nodes[cohort]
+            if share and node.kind == "founders":
+                concentration += share**2 / node.size
+            elif share:
+                half = 0.5 if node.base else 1.0
+                for part, weight in node.parts.items():
+                    total[part] = total.get(part, 0.0) + half * share * weight
+                if node.base:
+                    total[node.base] = total.get(node.base, 0.0) + half * share
+        return 1 / concentration
 
-        def compute(c: Coefficients, weights: Mapping[str, float]) -> float:
-            shares = c.founder_shares(weights)
-            sizes = [self._nodes[founder].size for founder in c.order()]
-            return 1 / sum(float(p) ** 2 / size for p, size in zip(shares, sizes, strict=True) if p)
+    def estimate(
+        self,
+        name: str,
+        what: Literal["inbreeding", "mean_kinship", "founder_genome_equivalents"] = "inbreeding",
+        *,
+        drops: int | None = None,
+        seed: int = 0,
+        alpha: float = 0.05,
+    ) -> Estimate:
+        """One coefficient with its interval: exact where that is possible, else by dropping genes.
 
-        return self._number(name, compute)
+        Args:
+            name: The cohort.
+            what: Which coefficient.
+            drops: Number of gene drops, at least 1; None: exact if possible, else 100,000.
+            seed: Of the random generator; equal seeds give equal numbers.
+            alpha: 1 − confidence of the interval of a gene drop (Clopper–Pearson).
 
-    def _number(self, name: str, compute: Callable[[Coefficients, Mapping[str, float]], float]) -> float:
-        weights = self._leaves(name)
-        return math.nan if weights is None else compute(self._coefficients(), weights)
+        Returns:
+            NaN throughout where ancestry or a share is unknown.
 
-    def _leaves(self, name: str) -> Mapping[str, float] | None:
-        """A cohort as weights over founders and models; None where ancestry or a share is unknown."""
+        Raises:
+            UsageError: Nobody ever named this cohort; fewer than one drop; no such coefficient.
+        """
+        if what not in ("inbreeding", "mean_kinship", "founder_genome_equivalents"):
+            raise UsageError(f"pedigree: expected a coefficient, found {what!r}")
+        if drops is not None and drops < 1:
+            raise UsageError(f"pedigree: expected at least one gene drop, found {drops}")
+        if not self._complete(name):
+            return Estimate(math.nan, math.nan, math.nan, 0, "unknown ancestry", alpha)
+        if drops is None and self.exact:
+            value = float(getattr(self, what)(name))
+            return Estimate(value, value, value, len(self), "exact: tabular method over mixtures", alpha)
+        found = drop_genes(
+            self._dropper(),
+            name,
+            None if what == "inbreeding" else name,
+            drops=drops or DROPS,
+            seed=seed,
+            alpha=alpha,
+        )
+        if what != "founder_genome_equivalents":
+            return found
+        value, lower, upper = (1 / (2 * x) if x else math.inf for x in (found, found.upper, found.lower))
+        return Estimate(value, lower, upper, found.n, found.method, alpha)
+
+    def _number(
+        self,
+        name: str,
+        what: Literal["inbreeding", "mean_kinship"],
+        compute: Callable[[Coefficients], float],
+    ) -> float:
+        if not self._complete(name):
+            return math.nan
+        return compute(self._coefficients()) if self.exact else float(self.estimate(name, what))
+
+    def _complete(self, name: str) -> bool:
+        """Whether all of a cohort's ancestry is registered, with its shares."""
         self._known(name)
 
-        def rule(node: Node, of: Callable[[str], Mapping[str, float] | None]) -> Mapping[str, float] | None:
-            if node.kind == "founders":
-                return {node.name: 1.0}
-            known = [of(parent) for parent in node.parents()]
-            if node.rest or node.vague or not all(k is not None for k in known):
-                return None
-            return {node.name: 1.0} if node.kind == "model" else _mix(node.parts, of)
+        def rule(node: Node, of: Callable[[str], bool]) -> bool:
+            return not node.rest and not node.vague and all(of(parent) for parent in node.parents())
 
-        return self._fold("leaves", rule, lambda _: None).get(name)
+        return self._fold("complete", rule, lambda _: False).get(name, False)
+
+    def _plan(self) -> tuple[dict[str, float], dict[str, Mapping[str, float]], dict[str, Slots]]:
+        """Founders, datasets and models whose ancestry is complete, models after their ancestors."""
+        founders: dict[str, float] = {}
+        datasets: dict[str, Mapping[str, float]] = {}
+        models: dict[str, Slots] = {}
+        for name in self._order():
+            node = self._nodes[name]
+            if not self._complete(name):
+                continue
+            if node.kind == "founders":
+                founders[name] = node.size
+            elif node.kind == "dataset":
+                datasets[name] = node.parts
+            else:
+                models[name] = Slots({node.base: 1.0} if node.base else node.parts, node.parts, node.size)
+        return founders, datasets, models
 
     def _coefficients(self) -> Coefficients:
         if "coefficients" not in self._cache:
-            self._leaves(next(iter(self._nodes)))
-            leaves: dict[str, Mapping[str, float] | None] = self._cache["leaves"]
-            founders = {n.name: n.size for n in self._nodes.values() if n.kind == "founders"}
-            models: dict[str, Slots] = {}
-            for name in self._order():
-                node = self._nodes[name]
-                if node.kind == "model" and leaves[name] is not None:
-                    second = _mix(node.parts, leaves.__getitem__)
-                    first = (leaves[node.base] or {}) if node.base else second
-                    models[name] = Slots(first, second, node.size)
-            self._cache["coefficients"] = Coefficients(founders, models)
+            self._cache["coefficients"] = Coefficients(*self._plan())
         found: Coefficients = self._cache["coefficients"]
         return found
 
-
-def _mix(parts: Mapping[str, float], of: Callable[[str], Mapping[str, float] | None]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for part, share in parts.items():
-        for leaf, weight in (of(part) or {}).items():
-            total[leaf] = total.get(leaf, 0.0) + share * weight
-    return total
+    def _dropper(self) -> Descent:
+        if "dropper" not in self._cache:
+            self._cache["dropper"] = Descent(*self._plan())
+        found: Descent = self._cache["dropper"]
+        return found
