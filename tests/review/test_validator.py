@@ -43,41 +43,43 @@ def validator(space, **options):
 
 def test_what_settles_most_comes_first_and_always_the_same(gallery, space):
     review = validator(space)
-    batch = review.next_batch(gallery, 10)
+    batch = review.next_batch(gallery, 10, order="triage")
     assert [q.uri for q in batch][:2] == ["disputed.png", "u6-again.jpg"]
     assert {q.uri for q in batch} == {"disputed.png", "u4.jpg", "u5.jpg", "u6-again.jpg"}
     assert [q.copies for q in batch] == [1, 2, 1, 1]
     assert "contradicts itself" in batch[0].why
-    assert review.next_batch(gallery, 10) == batch
-    assert review.next_batch(gallery, 2) == batch[:2]
+    assert review.next_batch(gallery, 10, order="triage") == batch
+    assert review.next_batch(gallery, 2, order="triage") == batch[:2]
 
 
 def test_a_verdict_is_durable_and_takes_the_image_off_the_list(gallery, space):
     clock = itertools.count(1000.0)
     review = validator(space, clock=lambda: next(clock))
-    first, second = review.next_batch(gallery, 2)
+    first, second = review.next_batch(gallery, 2, order="triage")
     given = review.record(first.sha256, "human", " Ann ", comment="brush strokes")
     assert (given.reviewer, given.at, given.comment) == ("Ann", 1000.0, "brush strokes")
     # Another process, another object: it is there.
     with Verdicts(Workspace(space)) as verdicts:
         assert verdicts.all() == [given]
     assert HumanInLoopValidator(space).verdicts() == [given]
-    assert first.sha256 not in [q.sha256 for q in review.next_batch(gallery, 10)]
+    assert first.sha256 not in [q.sha256 for q in review.next_batch(gallery, 10, order="triage")]
     review.record(bytes.fromhex(second.sha256), "unsure", "Ann")
-    assert second.sha256 in [q.sha256 for q in review.next_batch(gallery, 10)]
-    assert second.sha256 not in [q.sha256 for q in review.next_batch(gallery, 10, reviewer="Ann")]
+    assert second.sha256 in [q.sha256 for q in review.next_batch(gallery, 10, order="triage")]
+    assert second.sha256 not in [
+        q.sha256 for q in review.next_batch(gallery, 10, order="triage", reviewer="Ann")
+    ]
 
 
 def test_disagreement_goes_to_a_third(gallery, space):
     review = validator(space)
-    digest = review.next_batch(gallery, 1)[0].sha256
+    digest = review.next_batch(gallery, 1, order="triage")[0].sha256
     review.record(digest, "human", "Ann")
     review.record(digest, "ai", "Bob")
-    assert digest in [q.sha256 for q in review.next_batch(gallery, 10, reviewer="Cem")]
-    assert digest not in [q.sha256 for q in review.next_batch(gallery, 10, reviewer="Bob")]
+    assert digest in [q.sha256 for q in review.next_batch(gallery, 10, order="triage", reviewer="Cem")]
+    assert digest not in [q.sha256 for q in review.next_batch(gallery, 10, order="triage", reviewer="Bob")]
     assert review.status(gallery).disagreed == 1
     review.record(digest, "ai", "Cem")
-    assert digest not in [q.sha256 for q in review.next_batch(gallery, 10)]
+    assert digest not in [q.sha256 for q in review.next_batch(gallery, 10, order="triage")]
     # A changed mind counts once.
     review.record(digest, "ai", "Ann")
     assert review.status(gallery).disagreed == 0
@@ -88,7 +90,7 @@ def test_status_counts(gallery, space):
     before = review.status(gallery)
     assert (before.n, before.settled_human, before.settled_ai) == (7, 1, 1)
     assert (before.disputed, before.unknown, before.verdicts, before.waiting) == (1, 4, 0, 4)
-    repeated = review.next_batch(gallery, 2)[1]
+    repeated = review.next_batch(gallery, 2, order="triage")[1]
     review.record(repeated.sha256, "human", "Ann")
     review.record("00" * 32, "human", "Ann")  # another set's image
     review.record(repeated.sha256, "ai", "Bob", control=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from genepool.config import Config
-    from genepool.store import Verdicts, Workspace
+    from genepool.prevalence import Certificate
+    from genepool.store import Catalogue, ReviewRecord, Workspace
 
 __all__ = ["HumanInLoopValidator", "Question", "ReviewStatus"]
 
@@ -34,7 +35,7 @@ class Question:
         uri: Where it lies in the dataset (the first of equal files).
         sha256: Its digest, 64 hex digits: what `HumanInLoopValidator.record` wants.
         copies: Files of the set that have these bytes, all settled by one answer.
-        status: ``disputed`` or ``unknown``.
+        status: ``disputed``, ``unknown``, or ``settled`` for a control.
         why: One sentence, to be shown only after the answer: a reviewer judges blind.
     """
 
@@ -98,19 +99,31 @@ class HumanInLoopValidator:
         self._config = config
         self._clock = clock
         self._place: Workspace | None = None
+        self._catalogue: Catalogue | None = None
 
-    def next_batch(self, dataset: Any, n: int = 20, *, reviewer: str | None = None) -> list[Question]:
-        """The images that people should look at next: undecided ones, those that settle most first.
+    def next_batch(
+        self,
+        dataset: Any,
+        n: int = 20,
+        *,
+        reviewer: str | None = None,
+        order: Literal["random", "triage"] = "random",
+    ) -> list[Question]:
+        """The images that people should look at next.
 
-        Disputed images come first, then those that most files of the set repeat, then those about which the
-        evidence is most balanced; ties fall by digest, which is as good as a draw and the same every time.
-        Images that have a verdict already are left out, unless reviewers contradict each other (then a
-        reviewer who has not looked is asked).
+        ``random``: in the recorded random order, with controls and repeats mixed in, the only one that a
+        certificate may rest on; open questions come again until they are answered.
+
+        ``triage``: those that settle most. Disputed images come first, then those that most files of the set
+        repeat, then those about which the evidence is most balanced; ties fall by digest, which is as good as
+        a draw and the same every time. Images that have a verdict already are left out, unless reviewers
+        contradict each other (then a reviewer who has not looked is asked).
 
         Args:
             dataset: Anything that `genepool.open` takes.
             n: How many, at least 1.
             reviewer: Leave out what this person has judged.
+            order: ``random`` or ``triage``.
 
         Raises:
             UsageError: n below 1.
@@ -119,7 +132,11 @@ class HumanInLoopValidator:
         wanted: Any = n
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise UsageError(f"next batch: expected a number of images of at least 1, found {n!r}")
+        if order not in ("random", "triage"):
+            raise UsageError(f"next batch: expected the order random or triage, found {order!r}")
         origins = self._origins(dataset)
+        if order == "random":
+            return self._drawn(origins, n, reviewer or "")
         answers = self._answers()
         rows = _undecided(origins)
         p = origins.column("p_human").to_numpy()
@@ -188,9 +205,43 @@ class HumanInLoopValidator:
         )
         if dataset is not None:
             self._open(dataset)
-        with self._verdicts() as verdicts:
-            verdicts.add(verdict)
+        with self._verdicts() as record:
+            question = None if control else record.question(verdict.sha256, verdict.reviewer)
+            if question is not None:
+                token, kind, seen, heard = question
+                verdict = replace(
+                    verdict,
+                    token=token,
+                    control=kind == "control",
+                    repeat=kind == "repeat",
+                    changed=seen,
+                    undo=heard and not seen,
+                )
+            record.add(verdict)
         return verdict
+
+    def certify(self, dataset: Any) -> Certificate:
+        """What people's verdicts certify about the human share of a dataset.
+
+        Args:
+            dataset: Anything that `genepool.open` takes.
+
+        Returns:
+            The certificate against the floor of the policy: its ``ratio`` is the guaranteed share.
+
+        Raises:
+            SourceError: Nothing to read.
+            CertificateError: The questions do not follow the recorded random order.
+            IntegrityError: A log that is read does not verify.
+        """
+        from genepool.config import load
+        from genepool.prevalence import certified_ratio
+
+        policy = (self._config or load()).policy
+        origins = self._origins(dataset)
+        assert self._catalogue is not None  # noqa: S101  # set by _origins
+        place = self._catalogue.workspace
+        return certified_ratio(self._catalogue, origins, place, floor=policy.human_ratio, alpha=policy.alpha)
 
     def verdicts(self, dataset: Any = None) -> list[Verdict]:
         """Every verdict of the workspace, oldest first.
@@ -251,17 +302,38 @@ class HumanInLoopValidator:
 
         opened, place = self._open(data)
         config = self._config or load()
-        return origin.settle(scan.scan(opened, place, config=config), place, config)
+        self._catalogue = scan.scan(opened, place, config=config)
+        return origin.settle(self._catalogue, place, config)
 
-    def _verdicts(self) -> Verdicts:
-        from genepool.store import Verdicts, Workspace
+    def _drawn(self, origins: pa.Table, n: int, reviewer: str) -> list[Question]:
+        from genepool.review._open import queue
+
+        assert self._catalogue is not None  # noqa: S101  # set by _origins
+        opened = queue(self._catalogue.workspace, self._catalogue, origins, clock=self._clock)
+        with opened.record:
+            asked = opened.next(reviewer, n)
+        digests = [digest.hex() for digest in origins.column("sha256").to_pylist()]
+        copies = Counter(digests)
+        first = {digest: i for i, digest in reversed(list(enumerate(digests)))}
+        uris, status, p = (origins.column(name) for name in ("uri", "status", "p_human"))
+        found = []
+        for question in asked:
+            digest = question.sha256
+            i = first[digest]
+            word = status[i].as_py()
+            why = _why(word, copies[digest], float(p[i].as_py()))
+            found.append(Question(uris[i].as_py(), digest, copies[digest], word, why))
+        return found
+
+    def _verdicts(self) -> ReviewRecord:
+        from genepool.store import ReviewRecord, Workspace
 
         if self._place is None and self.workspace is None:
             raise UsageError(
                 "verdicts: expected a workspace, found neither one nor a dataset",
                 hint="HumanInLoopValidator(workspace=...), or ask for next_batch(dataset, n) first",
             )
-        return Verdicts(self._place or Workspace(str(self.workspace)))
+        return ReviewRecord(self._place or Workspace(str(self.workspace)))
 
     def _answers(self) -> dict[str, dict[str, str]]:
         """Digest → reviewer → last answer, controls left out."""
@@ -291,6 +363,8 @@ def _open(answers: dict[str, str], reviewer: str | None) -> bool:
 
 
 def _why(status: str, copies: int, p: float) -> str:
+    if status == "settled":
+        return "its origin is verified: a control"
     disputed = status == "disputed"
     reason = "its evidence contradicts itself" if disputed else "nothing decisive is known about it"
     more = f"; one answer speaks for {copies} equal files" if copies > 1 else ""

@@ -67,6 +67,8 @@ CREATE TABLE IF NOT EXISTS queue (
     at REAL NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS queue_token ON queue (token) WHERE token <> '';
+CREATE INDEX IF NOT EXISTS queue_sha256 ON queue (sha256);
+CREATE INDEX IF NOT EXISTS verdicts_token ON verdicts (token) WHERE token <> '';
 CREATE INDEX IF NOT EXISTS queue_draw ON queue (draw, position);
 CREATE TABLE IF NOT EXISTS seen (token TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS controls (

@@ -130,6 +130,21 @@ class ReviewRecord(Verdicts):
             return [Asked(*row) for row in self.rows(query + " ORDER BY id")]
         return [Asked(*row) for row in self.rows(query + " WHERE draw = ? ORDER BY id", (draw,))]
 
+    def question(self, digest: str, reviewer: str) -> tuple[str, str, bool, bool] | None:
+        """The newest question about an image that was put to this person, or to nobody by name.
+
+        Returns:
+            (token, kind, whether its evidence was shown, whether this person answered it already), or None.
+        """
+        rows = self.rows(
+            "SELECT q.token, q.kind, EXISTS (SELECT 1 FROM seen s WHERE s.token = q.token), "
+            "EXISTS (SELECT 1 FROM verdicts v WHERE v.token = q.token AND v.reviewer = ?2) "
+            "FROM queue q WHERE q.sha256 = ?1 AND q.reviewer IN (?2, '') AND q.token <> '' "
+            "ORDER BY q.id DESC LIMIT 1",
+            (digest, reviewer),
+        )
+        return (rows[0][0], rows[0][1], bool(rows[0][2]), bool(rows[0][3])) if rows else None
+
     def mark_seen(self, token: str, at: float) -> None:
         """Note that the evidence about this question was shown: later answers to it are not blind."""
         with self.transaction() as connection:

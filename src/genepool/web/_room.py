@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from genepool.config import Config
+    from genepool.prevalence import Certificate
     from genepool.store import Catalogue, Workspace
 
 __all__ = ["Room", "open_room"]
@@ -27,6 +28,8 @@ _COMPARED = 40
 """Images of the set that are compared: a random sample stands for all."""
 
 
+_AT_ONCE = 50_000
+"""Sets up to this size get their certificate while the page waits."""
 _SHOWN = ("width", "height", "format", "size", "c2pa", "detector", "logit", "abstained", "evidence")
 
 
@@ -58,6 +61,7 @@ class Room:
     _cache: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
     _size: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
+    _certified: tuple[int, Certificate | None] = (-1, None)
     _making: dict[str, Any] = field(default_factory=dict)
     _workers: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="genepool-rendition")
@@ -105,6 +109,36 @@ class Room:
         finally:
             with self._guard:
                 self._making.pop(digest, None)
+
+    def certificate(self) -> Certificate | None:
+        """The certificate as of the verdicts so far; None while that of a very large set is being computed."""
+        verdicts = self.queue.record.count()
+        with self._guard:
+            at, known = self._certified
+            if at == verdicts:
+                return known
+            running = self._making.get("certificate")
+        if self.catalogue.n <= _AT_ONCE:
+            return self._certify(verdicts)
+        if running is None:
+            with self._guard:
+                self._making["certificate"] = self._workers.submit(self._certify, verdicts)
+        return known
+
+    def _certify(self, verdicts: int) -> Certificate:
+        from genepool.prevalence import certified_ratio
+
+        policy = self.config.policy
+        try:
+            found = certified_ratio(
+                self.catalogue, self.origins, self.workspace, floor=policy.human_ratio, alpha=policy.alpha
+            )
+            with self._guard:
+                self._certified = (verdicts, found)
+            return found
+        finally:
+            with self._guard:
+                self._making.pop("certificate", None)
 
     # ---------------------------------------------------------------------------------- evidence
 
