@@ -1,5 +1,5 @@
 # Two commands: `make demo` sets everything up and runs the main job; `make test` sets up and passes the tests.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: demo test lint bench browser clean
 
 demo: $(VENV)/.demo
-	$(BIN)/genepool demo demo --force
+	$(BIN)/genepool demo demo
 
 test: $(VENV)/.dev browser
 	$(MAKE) --no-print-directory lint
@@ -25,8 +25,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/bench_diversity.py
 
 $(VENV)/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "genepool needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genepool needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "genepool needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
