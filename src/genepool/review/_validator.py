@@ -152,10 +152,10 @@ class HumanInLoopValidator:
             digest, i = item
             return status[i] != "disputed", -copies[digest], abs(float(p[i]) - 0.5), digest
 
-        order = sorted(first.items(), key=rank)
+        ranked = sorted(first.items(), key=rank)
         return [
             Question(uris[i], digest, copies[digest], status[i], _why(status[i], copies[digest], float(p[i])))
-            for digest, i in order[:n]
+            for digest, i in ranked[:n]
         ]
 
     def record(

@@ -111,7 +111,7 @@ class Room:
                 self._making.pop(digest, None)
 
     def certificate(self) -> Certificate | None:
-        """The certificate as of the verdicts so far; None while that of a very large set is being computed."""
+        """The certificate as of the verdicts so far; None while a very large set's is computed."""
         verdicts = self.queue.record.count()
         with self._guard:
             at, known = self._certified
