@@ -10,13 +10,16 @@ from __future__ import annotations
 from genepool.diversity._duplicates import cluster_weights, near_duplicates, redundant_share
 from genepool.diversity._index import StyleDiversityIndex, duplicate_labels, style_vectors, verified_human
 from genepool.diversity._panel import Panel
+from genepool.diversity._retention import FeatureAtlas, RetentionEstimate, feature_retention
 from genepool.diversity._state import SpreadState, StyleState
 from genepool.diversity._style import StyleEstimate, find_anchors, index_of, style_diversity
 from genepool.diversity._styles import StyleMap, commonness, style_map
 from genepool.diversity._vendi import VendiEstimate, VendiState, vendi_score
 
 __all__ = [
+    "FeatureAtlas",
     "Panel",
+    "RetentionEstimate",
     "SpreadState",
     "StyleDiversityIndex",
     "StyleEstimate",
@@ -27,6 +30,7 @@ __all__ = [
     "cluster_weights",
     "commonness",
     "duplicate_labels",
+    "feature_retention",
     "find_anchors",
     "index_of",
     "near_duplicates",
