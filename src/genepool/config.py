@@ -67,6 +67,33 @@ class GenerationConfig:
     unknown: Literal["exclude", "undecided", "fail"] = _doc(
         "exclude", "known-synthetic images whose generation may be above max"
     )
+    rule: Literal["number", "inbreeding", "retention"] = _doc(
+        "number", "what is toxic: a generation above max, a model too inbred, or one that retains too little"
+    )
+    inbreeding: float = _doc(
+        0.25,
+        "rule inbreeding: largest F of the model that made an image; .25 = child of full siblings",
+        low=0,
+        high=1,
+    )
+    retention: float = _doc(
+        0.60,
+        "rule retention: least share of its human roots' variance that an image's model keeps",
+        low=0,
+        high=1,
+    )
+    b2: float = _doc(
+        0.80, "variance kept by one pass through a model; measure your own generator's", low=1e-6, high=1
+    )
+    tolerance: float = _doc(
+        0.0,
+        "share of a model's training set that may be of a higher generation without raising its own",
+        low=0,
+        high=0.5,
+    )
+    weights: tuple[float, ...] = _doc(
+        (), "weight of machine-made images of generation 1, 2, …; the last holds for later ones, none = 1"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +101,9 @@ class ReviewConfig:
     """What people are asked."""
 
     checkpoint: int = _doc(0, "no PASS without at least this many human verdicts on the set", low=0)
+    checkpoint_outputs: int = _doc(
+        0, "no PASS without at least this many judged images of each known model's outputs in the set", low=0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +249,10 @@ def _check(value: Any, hint: Any, spec: dataclasses.Field[Any], name: str, where
         if value not in typing.get_args(hint):
             raise wrong("one of " + ", ".join(map(repr, typing.get_args(hint))))
         return value
+    if origin is tuple and float in typing.get_args(hint):
+        if not isinstance(value, (list, tuple)) or not all(_weight(v) for v in value):
+            raise wrong("a list of finite numbers that are not negative")
+        return tuple(float(v) for v in value)
     if origin is tuple:
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
             raise wrong("a list of strings")
@@ -241,6 +275,10 @@ def _check(value: Any, hint: Any, spec: dataclasses.Field[Any], name: str, where
     if high is not None and value > high:
         raise wrong(f"at most {high:g}")
     return value
+
+
+def _weight(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 def _line(text: str, key: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from genepool.errors import PolicyError
+from genepool.gate._human import checkpoint, human, human_slices
 from genepool.records import Case, Decision, Failure, Measure
 
 if TYPE_CHECKING:
@@ -103,68 +104,6 @@ def _slice(share: object, config: Config) -> dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------- rules
-
-
-def _human(m: Measures, config: Config) -> Failure | None:
-    floor, ratio = config.policy.human_ratio, m.human
-    if m.kept == 0 or ratio.lower >= floor:
-        return None
-    if ratio.upper < floor:
-        drop = _surplus(ratio.upper, floor, m.kept)
-        return Failure(
-            "GP101",
-            "fail",
-            f"at most {ratio.upper:.1%} of the images can be human-made, the floor is {floor:.0%}",
-            f"leave out at least {drop:,} of the images known to be AI, or add human work: {_register(m)}",
-        )
-    known = round(ratio.lower * m.kept)
-    missing = _ceil(floor * m.kept) - known
-    return Failure(
-        "GP101",
-        "undecided",
-        f"human share lies between {ratio.lower:.1%} and {ratio.upper:.1%}, the floor is {floor:.0%}: "
-        f"{missing:,} more of the {m.kept:,} images must be shown to be human-made",
-        f"attest the folders whose authors you know: {_register(m)}",
-    )
-
-
-def _register(m: Measures) -> str:
-    return f"genepool register human FOLDER --workspace {shlex.quote(m.workspace)}"
-
-
-def _ceil(value: float) -> int:
-    return -int(-value // 1)
-
-
-def _surplus(upper: float, floor: float, n: int) -> int:
-    """AI images to drop so that the possible human images reach the floor: n − upper·n/floor, rounded up."""
-    return max(1, _ceil(n - upper * n / floor)) if floor > 0 else 0
-
-
-def _human_slices(m: Measures, config: Config) -> Failure | None:
-    floor = config.policy.human_ratio
-    bad = [s for s in m.slices if s.ratio.upper < floor]
-    if not bad:
-        return None
-    worst = ", ".join(f"{s.column} {s.name!r} ≤ {s.ratio.upper:.0%} (n={s.ratio.n})" for s in bad[:3])
-    return Failure(
-        "GP102",
-        "fail",
-        f"{len(bad)} slices are below the floor of {floor:.0%} although the whole may not be: {worst}",
-        "add human work to these slices, or change policy.slices in genepool.toml",
-    )
-
-
-def _checkpoint(m: Measures, config: Config) -> Failure | None:
-    need = config.review.checkpoint
-    if m.verdicts >= need:
-        return None
-    return Failure(
-        "GP103",
-        "undecided",
-        f"{m.verdicts:,} people's verdicts on this set, the checkpoint asks for {need:,}",
-        "collect verdicts with genepool.HumanInLoopValidator",
-    )
 
 
 def _diversity(m: Measures, config: Config) -> Failure | None:
@@ -265,9 +204,9 @@ def _images(cases: Sequence[Case]) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("GP101", "human-ratio", _human),
-    Rule("GP102", "human-ratio-slice", _human_slices),
-    Rule("GP103", "human-checkpoint", _checkpoint),
+    Rule("GP101", "human-ratio", human),
+    Rule("GP102", "human-ratio-slice", human_slices),
+    Rule("GP103", "human-checkpoint", checkpoint),
     Rule("GP301", "diversity", _diversity),
     Rule("GP303", "near-duplicates", _duplicates),
     Rule("GP401", "generation", _toxic),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genepool.errors import MeasureError
+from genepool.gate._people import people
 from genepool.records import Case, Estimate, RatioEstimate
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genepool.config import Config
+    from genepool.prevalence import Certificate, ReviewedSet
     from genepool.store import Catalogue, Workspace
 
 __all__ = ["Measures", "SliceShare", "measure"]
@@ -53,6 +55,8 @@ class Measures:
         disputed: Images whose evidence contradicts itself.
         unread: Files that were set aside by listing or scan.
         verdicts: Human verdicts on images of this set.
+        models: Known model → its outputs in this set that people judged, and all of them.
+        certificate: How the human share was certified; None: it was only counted.
         extra: Counts and facts for the report.
     """
 
@@ -77,6 +81,8 @@ class Measures:
     disputed: tuple[Case, ...] = ()
     unread: tuple[Case, ...] = ()
     verdicts: int = 0
+    models: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    certificate: Certificate | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -103,10 +109,6 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     hi = pc.fill_null(origins.column("hi"), -1).to_numpy()
     ai = origins.column("ai").to_numpy(zero_copy_only=False)
     human = origins.column("human").to_numpy(zero_copy_only=False)
-    # Fractals and plots come from no model, but from no hand either: they never count as possibly human.
-    machine = ai | np.asarray(
-        pc.equal(origins.column("origin"), "algorithmic").to_numpy(zero_copy_only=False), bool
-    )
 
     def cases(mask: NDArray[np.bool_], reason: str, code: str, text: str) -> tuple[Case, ...]:
         return tuple(
@@ -133,8 +135,11 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     chosen = catalogue if keep.all() else catalogue.select([u for u, k in zip(uris, keep, strict=True) if k])
     duplicates, redundant, weights, exact = _duplicates(chosen, human[keep], uris, digests, keep)
     index, note = _diversity(chosen, human[keep], weights, config)
-    from genepool.prevalence import human_ratio
+    from genepool.prevalence import ReviewedSet
 
+    reviewed = ReviewedSet.of(catalogue, origins, workspace)
+    certificate = reviewed.certify(keep=keep, floor=config.policy.human_ratio, alpha=config.policy.alpha)
+    looks = people(workspace, origins)
     return Measures(
         uri=catalogue.dataset.uri,
         n=catalogue.n,
@@ -142,8 +147,8 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
         workspace=str(workspace.root),
         kept=int(keep.sum()),
         kept_root=chosen.root().hex(),
-        human=human_ratio(human[keep], machine[keep], alpha=config.policy.alpha),
-        slices=_slices(origins, human, machine, keep, config),
+        human=certificate.ratio,
+        slices=_slices(origins, reviewed, keep, config),
         generations=_generations(lo, hi, ai, human),
         top=int(lo[keep & ai].max(initial=0)),
         toxic=cases(toxic, "generation", "GP401", "generation {lo} or later, the maximum is {max}"),
@@ -163,8 +168,12 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
             "its evidence contradicts itself",
         ),
         unread=tuple(catalogue.cases()),
-        verdicts=_verdicts(workspace, digests),
+        verdicts=looks.verdicts,
+        models=looks.models,
+        certificate=certificate,
         extra={
+            "certificate": certificate.to_json(),
+            "uncanny": list(looks.uncanny),
             **_extra(catalogue, origins, signals, exact, len(redundant)),
             "detector": _judge(catalogue, workspace, config),
         },
@@ -207,15 +216,10 @@ def _generations(
 
 
 def _slices(
-    origins: pa.Table,
-    human: NDArray[np.bool_],
-    machine: NDArray[np.bool_],
-    keep: NDArray[np.bool_],
-    config: Config,
+    origins: pa.Table, reviewed: ReviewedSet, keep: NDArray[np.bool_], config: Config
 ) -> tuple[SliceShare, ...]:
-    from genepool.prevalence import human_ratio
-
-    shares: list[SliceShare] = []
+    """Every slice that is large enough; what is audited shares alpha with all of them (Bonferroni)."""
+    masks: list[tuple[str, str, NDArray[np.bool_]]] = []
     for column in config.policy.slices:
         if column not in origins.column_names:
             continue
@@ -224,9 +228,12 @@ def _slices(
         sizes = np.bincount(inverse[keep], minlength=len(names))
         for k, name in enumerate(names):
             if name and sizes[k] >= config.policy.slice_min:
-                mask = keep & (inverse == k)
-                ratio = human_ratio(human[mask], machine[mask], alpha=config.policy.alpha)
-                shares.append(SliceShare(column, str(name), ratio))
+                masks.append((column, str(name), keep & (inverse == k)))
+    floor, alpha = config.policy.human_ratio, config.policy.alpha
+    shares = [
+        SliceShare(column, name, reviewed.ratio(mask, floor=floor, alpha=alpha / len(masks)))
+        for column, name, mask in masks
+    ]
     return tuple(sorted(shares, key=lambda s: (s.ratio.upper, s.column, s.name)))
 
 
@@ -293,15 +300,6 @@ def _diversity(
         return StyleDiversityIndex(config=config).measure(catalogue, verified=human, weights=weights), ""
     except MeasureError as error:
         return None, error.message
-
-
-def _verdicts(workspace: Workspace, digests: list[str]) -> int:
-    if not workspace.reviews.exists():
-        return 0
-    from genepool.store import Verdicts
-
-    mine = set(digests)
-    return sum(v.sha256 in mine and not v.control for v in Verdicts(workspace.reviews).all())
 
 
 def _extra(

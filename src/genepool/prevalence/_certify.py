@@ -292,6 +292,12 @@ class ReviewedSet:
             self.sample, self.human, self.ai, scores=self.scores, keep=keep, floor=floor, alpha=alpha
         )
 
+    def ratio(self, keep: NDArray[np.bool_], *, floor: float, alpha: float) -> RatioEstimate:
+        """The guaranteed share of the images kept: a count alone where nobody has answered."""
+        if not self.sample.looks:
+            return human_ratio(self.human[keep], self.ai[keep], alpha=alpha)
+        return self.certify(keep=keep, floor=floor, alpha=alpha).ratio
+
 
 def _scores(catalogue: Catalogue) -> NDArray[np.float64]:
     """p(human) by the detector's logits alone: what people said must not be in it."""
