@@ -17,7 +17,7 @@ from genepool.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from genepool.records import Decision, Measure
@@ -154,6 +154,7 @@ def render(decision: Decision, *, report: Path | None = None) -> str:
         f"  {tolerated['code']} = {tolerated['message']} (as in the baseline)"
         for tolerated in extra.get("tolerated", [])
     ]
+    lines += _kept(extra.get("ledger", {}), shlex.quote(decision.uri))
     if report is not None and report.exists():
         why = (
             f"      Why a rule exists: genepool explain {decision.failures[0].code}"
@@ -162,6 +163,18 @@ def render(decision: Decision, *, report: Path | None = None) -> str:
         )
         lines += ["", f"Report: {report} ({report.stat().st_size / 1000:,.0f} kB){why}"]
     return "\n".join(lines)
+
+
+def _kept(ledger: Mapping[str, Any], data: str) -> list[str]:
+    """What the check left behind: the certificate, and aloud that a key was made."""
+    lines = []
+    if certificate := ledger.get("certificate"):
+        lines += ["", f"Certificate: {certificate}"]
+        lines.append(f"  anyone can check it offline: genepool verify {shlex.quote(certificate)} {data}")
+    if ledger.get("key_created"):
+        lines += ["", f"A key was made for you: {ledger['key']}"]
+        lines.append(f"  It lies in {ledger['key_place']}; only you can read it. Keep a copy of it.")
+    return lines
 
 
 def _facts(decision: Decision) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genepool.cli._ledger_export import command as _export
 from genepool.cli._options import config_option, emit_json, format_option, settings, workspace_option
 from genepool.errors import UsageError, WorkspaceError
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 @click.group("ledger")
 def command() -> None:
     """The log of origins: append-only, signed, in the C2SP tlog-tiles format."""
+
+
+command.add_command(_export)
 
 
 @command.command("show")
@@ -135,14 +139,14 @@ def _ledger(workspace: str | None, config: Config) -> Ledger:
     """The log of a workspace: the one named, the nearest to the current folder, or the only one in it."""
     from genepool import provenance
 
-    place = Path(workspace) if workspace else _nearby()
+    place = Path(workspace) if workspace else nearby_workspace()
     folder = place if (place / "checkpoint").is_file() else place / "ledger"
-    own = provenance.load_key(config)
-    trust = provenance.load_trust(config, own.signer.verifier if own else None)
+    trust = provenance.load_trust(config, provenance.load_public(config))
     return provenance.Ledger.open(folder, verifiers=trust.verifiers)
 
 
-def _nearby() -> Path:
+def nearby_workspace() -> Path:
+    """The workspace that is meant when nobody names one."""
     from genepool.provenance import nearest_workspace
 
     here = Path.cwd()

@@ -123,7 +123,7 @@ KINDS: Final[dict[str, tuple[_Fields, _Fields]]] = {
             "role": _one_of("log", "attestor"),
             "vkey": _text,
         },
-        {},
+        {"since": _count},
     ),
     "origin": (
         {

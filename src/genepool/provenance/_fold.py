@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from genepool.provenance._entries import decode
 from genepool.provenance._ledger import Ledger
 from genepool.provenance._merkle import HASH, root
 from genepool.provenance._note import Verifier
+from genepool.provenance._rotation import Rotation
 from genepool.records import OriginClass
 
 __all__ = ["CLASSES", "Batch", "Claims", "LogState", "ModelEntry", "find_entry", "read_log"]
@@ -83,7 +84,11 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """Everything that a log says, as of one checkpoint."""
+    """Everything that a log says, as of one checkpoint.
+
+    ``revoked``: public key → index of the entry that revokes it. ``identity``: verifier key text of the log's
+    first key, whatever it was rotated to since.
+    """
 
     path: str
     origin: str
@@ -98,6 +103,8 @@ class LogState:
     revoked: Mapping[bytes, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
+    identity: str = ""
+    rotations: tuple[Rotation, ...] = ()
 
 
 def read_log(ledger: Ledger) -> LogState:
@@ -132,7 +139,9 @@ def find_entry(state: LogState, digest: bytes) -> int | None:
 class _Fold:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.vkey = ledger.verifier.vkey
+        keys = ledger.known_keys()
+        self.vkeys = frozenset(key.vkey for key in keys)
+        self.running = frozenset(key.public for key in keys)
         self.rows: list[tuple[Any, ...]] = []
         self.names: dict[str, int] = {"": 0}
         self.parents: dict[int, tuple[str, ...]] = {}
@@ -143,6 +152,7 @@ class _Fold:
         self.withdrawals: list[tuple[int, int]] = []
         self.key_entries: list[tuple[int, dict[str, Any]]] = []
         self.revoked: dict[bytes, int] = {}
+        self.since: dict[bytes, int] = {}
         self.problems: list[str] = []
         self.open_first = 0
         self.open_hashes = bytearray()
@@ -208,7 +218,8 @@ class _Fold:
     def _seal(self, index: int, body: dict[str, Any]) -> None:
         try:
             statement = open_seal(body)
-            check_seal(statement, index=index, log=self.vkey, root=self._batch_root(statement))
+            log = statement.log if statement.log in self.vkeys else self.ledger.verifier.vkey
+            check_seal(statement, index=index, log=log, root=self._batch_root(statement))
         except (SignatureError, LogError) as error:
             self.problems.append(f"entry {index}: {error.message}; its batch counts for nothing")
             return
@@ -233,7 +244,7 @@ class _Fold:
         return root(bytes(self.open_hashes[skipped * HASH :]))
 
     def _apply_keys(self, batch: Batch) -> None:
-        """Revocations: by the key itself, or by the one who runs this log."""
+        """Revocations: by the key itself, or by the one who runs this log; ``since`` reaches back."""
         for index, body in self.key_entries:
             if not batch.first <= index < batch.index or body["action"] != "revoke":
                 continue
@@ -242,14 +253,21 @@ class _Fold:
             except SignatureError as error:
                 self.problems.append(f"entry {index}: {error.message}; ignored")
                 continue
-            if batch.key.public in (victim.public, self.ledger.verifier.public):
+            if batch.key.public == victim.public or batch.key.public in self.running:
                 self.revoked.setdefault(victim.public, index)
+                since = min(body.get("since", index), self.since.get(victim.public, index))
+                self.since[victim.public] = since
             else:
                 self.problems.append(f"entry {index}: {batch.key.id} may not revoke {victim.id}; ignored")
 
     # ----------------------------------------------------------------------------------- finishing
 
     def finish(self, size: int, head: bytes, started: float) -> LogState:
+        # A stolen key's batches fall from the named index on, though they were sealed before it was noticed.
+        self.batches = [
+            replace(batch, revoked=True) if batch.index >= self.since.get(batch.key.public, size) else batch
+            for batch in self.batches
+        ]
         claims = self._claims()
         return LogState(
             path=str(self.ledger.path),
@@ -265,6 +283,8 @@ class _Fold:
             revoked=dict(self.revoked),
             problems=tuple(self.problems),
             seconds=time.perf_counter() - started,
+            identity=self.ledger.known_keys()[0].vkey,
+            rotations=self.ledger.rotations,
         )
 
     def _claims(self) -> Claims:
@@ -312,7 +332,8 @@ class _Fold:
                 )
                 continue
             own = self.batches[batch[row]].key.public if batch[row] >= 0 else b""
-            if span.role == "withdraw" and span.key.public in (own, self.ledger.verifier.public):
+            by = span.key.public
+            if span.role == "withdraw" and not span.revoked and (by == own or by in self.running):
                 alive[row] = False
             else:
                 self.problems.append(f"entry {at}: {span.key.id} may not withdraw entry {target}; ignored")

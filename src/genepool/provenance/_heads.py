@@ -21,7 +21,9 @@ __all__ = ["check_head", "pin_head"]
 
 
 def _place(ledger: Ledger) -> Path:
-    return config_directory() / "heads" / f"{sha256(ledger.verifier.vkey.encode()).hexdigest()[:32]}.json"
+    # The log's first key: a rotation must not make it a log that was never seen.
+    vkey = ledger.known_keys()[0].vkey
+    return config_directory() / "heads" / f"{sha256(vkey.encode()).hexdigest()[:32]}.json"
 
 
 def _pinned(place: Path) -> tuple[int, bytes, str] | None:

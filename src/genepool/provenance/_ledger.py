@@ -22,6 +22,7 @@ from genepool.provenance._files import LocalStore
 from genepool.provenance._merkle import EMPTY_ROOT, HASH, leaf_hashes, root
 from genepool.provenance._note import Signer, Verifier
 from genepool.provenance._reader import LogReader
+from genepool.provenance._rotation import Rotation, make_rotation
 from genepool.provenance._tiles import (
     MAX_ENTRY,
     WIDTH,
@@ -159,12 +160,33 @@ class Ledger(LogReader):
         if self._signer is None:
             raise UsageError(f"{self.path}: opened for reading")
         signer = self._signer.renamed(self.origin)
-        if signer.verifier != self.verifier:
+        tip = self.rotations[-1].new if self.rotations else self.verifier
+        if signer.verifier != tip:
             raise SignatureError(
-                f"{self.path}: this log is signed by {self.verifier.id}, your key is {signer.verifier.id}",
+                f"{self.path}: this log is signed by {tip.id}, your key is {signer.verifier.id}",
                 hint="use another workspace (--workspace DIR): a log has one writer's key",
             )
         return signer
+
+    def rotate(self, new: Signer) -> Rotation:
+        """Go on under a new key: the old one's statement is published, then the head is signed anew.
+
+        Args:
+            new: The new private key; this object signs with it from now on.
+
+        Raises:
+            SignatureError: The present signer is not the log's key.
+            WorkspaceError: Not writable.
+        """
+        with self.writing():
+            old = self._log_signer()
+            rotation = make_rotation(self.origin, old, new, self.size)
+            # The statement first: a head under the new key is believed only because of it.
+            self._store.publish(f"rotation-{len(self._rotations)}", rotation.note)
+            self._rotations = (*self._rotations, rotation)
+            self._signer = new
+            self._finish(self._head, new.renamed(self.origin))
+            return rotation
 
     def _load_edge(self) -> dict[int, bytes]:
         if self._edge is None or self._edge_size != self.size:

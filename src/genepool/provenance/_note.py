@@ -213,7 +213,7 @@ def _has_control(text: str) -> bool:
     return any(ord(c) < 0x20 and c != "\n" for c in text)
 
 
-def open_note(data: bytes, verifiers: Iterable[Verifier]) -> Note:
+def open_note(data: bytes, verifiers: Iterable[Verifier], *, limit: int = MAX_NOTE) -> Note:
     """Check a signed note.
 
     Signatures of unknown keys are passed over; a bad signature of a known key refuses the note.
@@ -221,11 +221,12 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> Note:
     Args:
         data: The whole note.
         verifiers: Keys that are known.
+        limit: Largest number of bytes.
 
     Raises:
         SignatureError: Malformed, wrongly signed, or signed by no known key.
     """
-    text, lines = _split(data)
+    text, lines = _split(data, limit)
     known = {(v.name, v.key_id): v for v in verifiers}
     seen: set[tuple[str, bytes]] = set()
     good: list[Verifier] = []
@@ -255,9 +256,9 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> Note:
     return Note(text, tuple(good), tuple(unknown))
 
 
-def _split(data: bytes) -> tuple[str, list[str]]:
-    if len(data) > MAX_NOTE:
-        raise SignatureError(f"note: expected at most {MAX_NOTE} bytes, found {len(data)}")
+def _split(data: bytes, limit: int = MAX_NOTE) -> tuple[str, list[str]]:
+    if len(data) > limit:
+        raise SignatureError(f"note: expected at most {limit} bytes, found {len(data)}")
     try:
         whole = data.decode("utf-8")
     except UnicodeDecodeError:

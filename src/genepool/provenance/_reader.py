@@ -25,6 +25,7 @@ from genepool.provenance._merkle import (
 )
 from genepool.provenance._note import Signer, Verifier
 from genepool.provenance._proof import Proof
+from genepool.provenance._rotation import Rotation, follow, read_rotations
 from genepool.provenance._tiles import WIDTH, bundle_path, tile_count
 
 __all__ = ["LogReader"]
@@ -43,6 +44,7 @@ class LogReader:
         self._head = Checkpoint("", 0, EMPTY_ROOT)
         self._verifier: Verifier | None = None
         self._tiles: dict[tuple[int, int, int], bytes] = {}
+        self._rotations: tuple[Rotation, ...] = ()
 
     # -------------------------------------------------------------------------------------- the head
 
@@ -72,6 +74,17 @@ class LogReader:
         if self._verifier is None:
             raise LogError(f"{self.path}: the log was not opened")
         return self._verifier
+
+    @property
+    def rotations(self) -> tuple[Rotation, ...]:
+        """How the log's key was replaced, oldest first."""
+        return self._rotations
+
+    def known_keys(self) -> tuple[Verifier, ...]:
+        """The keys that the log was and is signed with, oldest first."""
+        chain = [rotation.old for rotation in self._rotations]
+        chain += [rotation.new for rotation in self._rotations[-1:]]
+        return tuple(chain) if self.verifier in chain else (*chain, self.verifier)
 
     def __len__(self) -> int:
         return self.size
@@ -115,10 +128,12 @@ class LogReader:
         publics = [v.public for v in self._verifiers]
         if self._signer is not None:
             publics.append(self._signer.verifier.public)
-        known += [Verifier(name, public) for public in publics]
         try:
+            self._rotations = read_rotations(self._store.read, name)
+            known += [Verifier(name, public) for public in follow(publics, self._rotations)]
             if not any(f"— {v.name} ".encode() in raw and _names(raw, v) for v in known):
-                known += self._declared(name)
+                declared = follow([v.public for v in self._declared(name)], self._rotations)
+                known += [Verifier(name, public) for public in declared]
             head, note = open_checkpoint(raw, known)
         except (SignatureError, LogError) as error:
             raise type(error)(f"{self.path}/checkpoint: {error.message}", hint=error.hint) from None
@@ -181,6 +196,14 @@ class LogReader:
                 self._tiles.clear()
             found = self._tiles[key] = read_tile(self._store, level, index, width)
         return found
+
+    def node(self, level: int, index: int) -> bytes:
+        """The hash of a complete subtree: ``2**level`` leaves from ``index << level``. Not proven by itself.
+
+        Raises:
+            LogError: Its tile is missing or damaged.
+        """
+        return self._fetch(level, index)
 
     def _fetch(self, level: int, index: int) -> bytes:
         height, within = divmod(level, 8)

@@ -9,13 +9,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from genepool.config import Config
 from genepool.errors import UsageError
+from genepool.provenance._certify import Sealed, drop_certificate, make_certificate
 from genepool.provenance._entries import clean, encode
 from genepool.provenance._fold import CLASSES, UNBOUNDED
+from genepool.provenance._members import keep_members
+from genepool.provenance._sealed import sealed_decision, sealed_policy
 from genepool.provenance._trail import Index, as_digests
 from genepool.provenance._writer import Writer, now, open_writer
 from genepool.store import Workspace
@@ -43,6 +45,7 @@ class Seal:
         key: Id of the key that signed.
         key_place: Where the private key lies.
         key_created: Whether it was made just now: say so aloud.
+        certificate: The certificate's path; empty where the set did not pass.
     """
 
     log: str
@@ -55,6 +58,7 @@ class Seal:
     key: str
     key_place: str
     key_created: bool
+    certificate: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -69,6 +73,9 @@ def seal(
     config: Config | None = None,
 ) -> Seal:
     """Record a check: one origin entry for each image not yet recorded so, the set, and the decision.
+
+    Where the set passed, its certificate is written into the workspace; where not, an older one is taken
+    away.
 
     These entries say what genepool concluded on this day. They carry the role ``check`` and never count as
     anybody's claim about an image.
@@ -95,11 +102,27 @@ def seal(
         fresh = rows.fresh(writer)
         entries = [rows.entry(at) for at in fresh]
         dataset = _dataset_entry(rows, root, config)
-        if not any(_same(body, dataset) for _, body in writer.state.datasets):
+        report = sealed_decision(decision)
+        known = next((at for at, body in writer.state.datasets if _same(body, dataset)), None)
+        if known is None:
             entries.append(encode(dataset))
-        entries.append(encode(_decision_entry(decision, root)))
+        entries.append(encode(_decision_entry(decision, report, root)))
         written = writer.append(entries, "check", {"dataset": root.hex()})
+        keep_members(workspace.root, root, shas)
         ledger, key = writer.ledger, writer.key
+        certificate = ""
+        if decision.get("status") == "pass" and key.signer.verifier.public not in writer.state.revoked:
+            sealed = Sealed(
+                dataset=written[-2] if known is None else known,
+                decision=written[-1],
+                report=report,
+                policy=sealed_policy(config),
+                digests=shas,
+                aside=[bytes.fromhex(case.sha256) for case in catalogue.cases() if case.sha256],
+            )
+            certificate = str(make_certificate(workspace, ledger, key.signer, sealed))
+        else:
+            drop_certificate(workspace)
         return Seal(
             log=ledger.origin,
             ledger=str(ledger.path),
@@ -111,6 +134,7 @@ def seal(
             key=key.signer.verifier.id,
             key_place=key.place,
             key_created=key.created,
+            certificate=certificate,
         )
 
 
@@ -158,7 +182,6 @@ class _Rows:
 
 
 def _dataset_entry(rows: _Rows, root: bytes, config: Config | None) -> dict[str, Any]:
-    policy = orjson.dumps((config or Config()).to_json(), option=orjson.OPT_SORT_KEYS)
     histogram = Counter(_generation_word(lo, hi) for lo, hi in zip(rows.lo, rows.hi, strict=True))
     highs = [hi for hi in rows.hi if hi is not None]
     return {
@@ -167,7 +190,7 @@ def _dataset_entry(rows: _Rows, root: bytes, config: Config | None) -> dict[str,
         "gen": [max(rows.lo, default=0), max(highs, default=0) if len(highs) == len(rows.hi) else None],
         "generations": dict(histogram.most_common(64)),
         "n": len(rows.shas),
-        "policy": sha256(policy).hexdigest(),
+        "policy": sha256(sealed_policy(config)).hexdigest(),
         "root": root.hex(),
     }
 
@@ -182,9 +205,8 @@ def _same(body: Mapping[str, Any], dataset: Mapping[str, Any]) -> bool:
     return all(body.get(field) == value for field, value in dataset.items())
 
 
-def _decision_entry(decision: Mapping[str, Any], root: bytes) -> dict[str, Any]:
+def _decision_entry(decision: Mapping[str, Any], report: bytes, root: bytes) -> dict[str, Any]:
     """Status and numbers of a decision; numbers as decimal text, because records hold no floats."""
-    whole = orjson.dumps(decision, option=orjson.OPT_SORT_KEYS, default=str)
     measures = {
         clean(str(name)): {
             field: repr(float(value)) if isinstance(value, float) else value
@@ -199,7 +221,7 @@ def _decision_entry(decision: Mapping[str, Any], root: bytes) -> dict[str, Any]:
         "kind": "decision",
         "at": now(),
         "dataset": root.hex(),
-        "digest": sha256(whole).hexdigest(),
+        "digest": sha256(report).hexdigest(),
         "status": str(decision.get("status", "")),
         "summary": {"failures": codes[:256], "measures": measures},
     }

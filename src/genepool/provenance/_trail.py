@@ -15,7 +15,7 @@ from genepool.errors import LogError
 from genepool.provenance._discover import find_logs
 from genepool.provenance._fold import CLASSES, UNBOUNDED, LogState, read_log
 from genepool.provenance._heads import check_head, pin_head
-from genepool.provenance._keys import load_key
+from genepool.provenance._keys import load_public
 from genepool.provenance._ledger import Ledger
 from genepool.provenance._lineages import CohortRecord, ModelRecord, gather_cohorts, gather_models
 from genepool.provenance._sidecar import Sidecar
@@ -257,18 +257,18 @@ def read_trail(paths: Iterable[Path], config: Config | None = None) -> Trail:
         LogError: A log is damaged, rolled back, or two copies of one contradict each other.
         SignatureError: A checkpoint does not verify.
     """
-    own = load_key(config)
-    trust = load_trust(config, own.signer.verifier if own else None)
+    trust = load_trust(config, load_public(config))
     problems: list[str] = []
     newest: dict[str, LogState] = {}
     for path in paths:
         ledger = Ledger.open(path, verifiers=trust.verifiers)
         if older := check_head(ledger):
             problems.append(older)
+        trust = trust.following(ledger.rotations)
         state = read_log(ledger)
         pin_head(ledger)
-        other = newest.get(state.verifier.vkey)
-        newest[state.verifier.vkey] = state if other is None else _newer(state, other)
+        other = newest.get(state.identity)
+        newest[state.identity] = state if other is None else _newer(state, other)
     return Trail(list(newest.values()), trust, problems)
 
 

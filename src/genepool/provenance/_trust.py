@@ -10,25 +10,33 @@ A TOML file (``ledger.trust`` of the configuration, else ``trust.toml`` beside t
     revoked = false
     comment = "the studio's scanner"
 
-The user's own key is trusted without being named. That an image is AI is believed from anyone.
+    [witnesses]
+    policy = "witnesses.txt"   # tlog-policy file, beside this one: which must have cosigned a certificate
+
+``may`` holds ``human`` (its claims of human work count) and ``decision`` (its certificates count). The user's
+own key is trusted without being named. Trust in a log's key follows its signed rotations, unless the policy
+revokes the old key. That an image is AI is believed from anyone.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from genepool.config import Config, config_directory
-from genepool.errors import PolicyError, SignatureError
+from genepool.errors import ConfigError, PolicyError, SignatureError
 from genepool.provenance._note import Verifier
+from genepool.provenance._quorum import LogPolicy, load_policy
+from genepool.provenance._rotation import Rotation
 
 __all__ = ["Trust", "load_trust"]
 
 _CLAIMS = ("human", "decision")
+_TABLES = ("schema", "keys", "witnesses")
 _FIELDS = ("vkey", "may", "revoked", "comment")
 
 
@@ -40,23 +48,35 @@ class Trust:
         may: Public key (32 bytes) → claims that count.
         revoked: Public keys whose claims no longer count.
         verifiers: The keys with their names, to verify logs with.
+        witnesses: Who must have cosigned a certificate; None: nobody.
     """
 
     may: Mapping[bytes, frozenset[str]] = field(default_factory=dict)
     revoked: frozenset[bytes] = frozenset()
     verifiers: tuple[Verifier, ...] = ()
+    witnesses: LogPolicy | None = None
 
     def allows(self, public: bytes, claim: str = "human") -> bool:
         """Whether a claim by this key counts."""
         return public not in self.revoked and claim in self.may.get(public, frozenset())
 
+    def following(self, rotations: Sequence[Rotation]) -> Trust:
+        """The policy with what a log's old keys may do carried over to the keys that replaced them."""
+        may = dict(self.may)
+        for rotation in rotations:
+            if rotation.old.public in may and rotation.old.public not in self.revoked:
+                heir = may.get(rotation.new.public, frozenset())
+                may[rotation.new.public] = heir | may[rotation.old.public]
+        return replace(self, may=may)
 
-def load_trust(config: Config | None, own: Verifier | None) -> Trust:
+
+def load_trust(config: Config | None, own: Sequence[Verifier] | Verifier | None, *, path: str = "") -> Trust:
     """Read the trust policy.
 
     Args:
         config: ``ledger.trust`` may name a file.
-        own: The user's own key, trusted for everything unless the file revokes it.
+        own: The user's own keys, trusted for everything unless the file revokes them.
+        path: A file that is read instead.
 
     Raises:
         PolicyError: The file is missing, malformed, or holds an unknown key.
@@ -64,35 +84,50 @@ def load_trust(config: Config | None, own: Verifier | None) -> Trust:
     may: dict[bytes, frozenset[str]] = {}
     revoked: set[bytes] = set()
     verifiers: list[Verifier] = []
-    if own is not None:
-        may[own.public] = frozenset(_CLAIMS)
-        verifiers.append(own)
-    named = config.ledger.trust if config is not None else ""
-    path = Path(named).expanduser() if named else config_directory() / "trust.toml"
-    if not named and not path.exists():
+    for key in (own,) if isinstance(own, Verifier) else own or ():
+        may[key.public] = frozenset(_CLAIMS)
+        verifiers.append(key)
+    named = path or (config.ledger.trust if config is not None else "")
+    place = Path(named).expanduser() if named else config_directory() / "trust.toml"
+    if not named and not place.exists():
         return Trust(may, frozenset(), tuple(verifiers))
-    for number, entry in enumerate(_read(path), 1):
-        where = f"{path}: keys entry {number}"
+    entries, witnesses = _read(place)
+    for number, entry in enumerate(entries, 1):
+        where = f"{place}: keys entry {number}"
         verifier, claims, dead = _entry(entry, where)
         if dead:
             revoked.add(verifier.public)
         else:
             may[verifier.public] = may.get(verifier.public, frozenset()) | claims
         verifiers.append(verifier)
-    return Trust(may, frozenset(revoked), tuple(verifiers))
+    return Trust(may, frozenset(revoked), tuple(verifiers), witnesses)
 
 
-def _read(path: Path) -> list[Any]:
+def _read(path: Path) -> tuple[list[Any], LogPolicy | None]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise PolicyError(f"{path}: no such trust policy") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PolicyError(f"{path}: not a readable TOML file: {error}") from None
-    _only(data, ("schema", "keys"), str(path))
+    _only(data, _TABLES, str(path))
     if data.get("schema", 1) != 1 or not isinstance(data.get("keys", []), list):
         raise PolicyError(f"{path}: expected schema = 1 and tables [[keys]]")
-    return list(data.get("keys", []))
+    return list(data.get("keys", [])), _witnesses(data.get("witnesses"), path)
+
+
+def _witnesses(table: Any, path: Path) -> LogPolicy | None:
+    if table is None:
+        return None
+    if not isinstance(table, dict) or not isinstance(table.get("policy"), str):
+        raise PolicyError(
+            f"{path}: `witnesses` must be a table with `policy`, the path of a tlog-policy file"
+        )
+    _only(table, ("policy",), f"{path}: witnesses")
+    try:
+        return load_policy(path.parent / table["policy"])
+    except ConfigError as error:
+        raise PolicyError(f"{path}: witnesses: {error.message}") from None
 
 
 def _entry(entry: Any, where: str) -> tuple[Verifier, frozenset[str], bool]:

@@ -66,13 +66,34 @@ def withdraw(
         return len(rows)
 
 
-def revoke_key(workspace: Workspace, vkey: str, *, config: Config | None = None) -> int:
-    """Revoke an attestor's key from here on; returns the index of the entry.
+def revoke_key(
+    workspace: Workspace, vkey: str, *, since: int | None = None, config: Config | None = None
+) -> int:
+    """Revoke an attestor's key in this log; returns the index of the entry.
+
+    Args:
+        workspace: Where the log lies.
+        vkey: The key.
+        since: Batches that the key sealed at this leaf index or later no longer count, whenever that was
+            (the key was stolen then); None: from here on.
+        config: Key.
 
     Raises:
         SignatureError: The key text is malformed.
+        UsageError: An index that the log does not have yet.
     """
     Verifier.parse(vkey)
     with open_writer(workspace, config) as writer:
-        entry = encode({"kind": "key", "action": "revoke", "at": now(), "role": "attestor", "vkey": vkey})
+        if since is not None and not 0 <= since <= writer.ledger.size:
+            raise UsageError(f"since: expected an index from 0 to {writer.ledger.size}, found {since}")
+        entry = encode(
+            {
+                "kind": "key",
+                "action": "revoke",
+                "at": now(),
+                "role": "attestor",
+                "vkey": vkey,
+                **({} if since is None else {"since": since}),
+            }
+        )
         return writer.append([entry], "key", {})[0]

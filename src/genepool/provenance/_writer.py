@@ -18,6 +18,7 @@ from genepool.provenance._heads import check_head, pin_head
 from genepool.provenance._keys import OwnKey, load_key
 from genepool.provenance._ledger import Ledger
 from genepool.provenance._merkle import leaf_hashes, root
+from genepool.provenance._note import Signer
 from genepool.store import Workspace
 
 __all__ = ["Writer", "now", "open_writer"]
@@ -76,7 +77,11 @@ def open_writer(workspace: Workspace, config: Config | None) -> Iterator[Writer]
     key = load_key(config, create=True)
     if key is None:  # create=True always gives one
         raise SignatureError("there is no private key")
-    ledger = Ledger.open(workspace.ledger, create=True, signer=key.signer)
+    ledger = Ledger.open(workspace.ledger, create=True, signer=key.signer, verifiers=key.verifiers)
+    older = next((old for old in key.older if old.verifier.public == ledger.verifier.public), None)
+    if older is not None and not _taken_over(ledger, key):
+        _hand_over(workspace, key, older)
+        ledger = Ledger.open(workspace.ledger, signer=key.signer, verifiers=key.verifiers)
     with ledger.writing():
         check_head(ledger)
         if ledger.size == 0:
@@ -85,6 +90,26 @@ def open_writer(workspace: Workspace, config: Config | None) -> Iterator[Writer]
             yield Writer(ledger, key, read_log(ledger))
         finally:
             pin_head(ledger)
+
+
+def _taken_over(ledger: Ledger, key: OwnKey) -> bool:
+    return any(rotation.new.public == key.signer.verifier.public for rotation in ledger.rotations)
+
+
+def _hand_over(workspace: Workspace, key: OwnKey, older: Signer) -> None:
+    """Let a log that an older key of the user signs go on under the present one."""
+    ledger = Ledger.open(workspace.ledger, signer=older)
+    with ledger.writing():
+        check_head(ledger)
+        entries = [
+            encode({"kind": "key", "action": "register", "at": now(), "role": role, "vkey": vkey})
+            for role, vkey in (
+                ("log", key.signer.renamed(ledger.origin).verifier.vkey),
+                ("attestor", key.signer.verifier.vkey),
+            )
+        ]
+        Writer(ledger, OwnKey(older, ""), read_log(ledger)).append(entries, "key", {"action": "rotate"})
+        ledger.rotate(key.signer)
 
 
 def _begin(writer: Writer) -> None:
