@@ -52,9 +52,15 @@ def queue_numbers(room: Room, reviewer: str) -> dict[str, Any]:
 def _left(room: Room, certificate: Certificate | None, pace: float) -> dict[str, Any]:
     """How many answers and minutes still, from the certificate's own plan."""
     if certificate is None:
-        return {"state": "computing", "more": None, "minutes": None, "how": "", "ratio": None}
+        return {"state": "computing", "more": None, "minutes": None, "how": "", "ratio": None, "first": 0}
     ratio, plan = certificate.ratio, certificate.plan
-    base: dict[str, Any] = {"more": None, "minutes": None, "how": certificate.note, "ratio": ratio}
+    base: dict[str, Any] = {
+        "more": None,
+        "minutes": None,
+        "how": certificate.note,
+        "ratio": ratio,
+        "first": 0,
+    }
     if plan is None:
         floor = room.config.policy.human_ratio
         state = "pass" if ratio.lower >= floor else "fail" if ratio.upper < floor else "nothing"

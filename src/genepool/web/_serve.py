@@ -26,8 +26,6 @@ class Serving:
     Attributes:
         url: Its address.
         links: User → the address that lets them in; ``""`` → the one-time address for whoever sits here.
-        wait: Serve until stopped (SIGINT, SIGTERM, or `stop` from another thread).
-        stop: End it.
     """
 
     url: str
@@ -37,6 +35,10 @@ class Serving:
     def wait(self) -> None:
         """Serve until stopped."""
         self._server.run_here()
+
+    def ready(self, seconds: float = 10.0) -> bool:
+        """Wait, in another thread, until it answers."""
+        return bool(self._server.ready(seconds))
 
     def stop(self) -> None:
         """End it, from another thread."""
