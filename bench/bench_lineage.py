@@ -2,9 +2,10 @@
 
     python bench/bench_lineage.py [--cohorts 100000] [--models 1000] [--images 1000000] [--large 20000]
 
-The pedigree: human cohorts, and model runs each trained on a mixture of some hundred cohorts of human work and
-the outputs of earlier models, every third one fine-tuned from an earlier model; each training set is a dataset
-of its own, and one in ten holds a collection of everything that is human. Peak memory is that of the process.
+The pedigree: human cohorts, and model runs each trained on a mixture of some hundred cohorts of human work
+and the outputs of earlier models, every third one fine-tuned from an earlier model; each training set is a
+dataset of its own, and one in ten holds a collection of everything that is human. Peak memory is that of the
+process.
 """
 
 from __future__ import annotations
@@ -71,9 +72,8 @@ def main() -> None:
     )
     print(f"  F of {last} {f[-1]:.4f}, highest {max(f):.4f}; FGE of its set {fge:.1f}")
     drop = clock("the same F by 100,000 gene drops", lambda: p.estimate(last, drops=100_000))
-    print(
-        f"  F of {last} {drop:.4f} [{drop.lower:.4f}, {drop.upper:.4f}]: exact value inside: {drop.lower <= f[-1] <= drop.upper}"
-    )
+    inside = drop.lower <= f[-1] <= drop.upper
+    print(f"  F of {last} {drop:.4f} [{drop.lower:.4f}, {drop.upper:.4f}]; exact value inside: {inside}")
 
     if given.large:
         big = clock(f"build {given.large:,} models", lambda: build(given.cohorts, given.large, 1))

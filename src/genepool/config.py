@@ -249,14 +249,11 @@ def _check(value: Any, hint: Any, spec: dataclasses.Field[Any], name: str, where
         if value not in typing.get_args(hint):
             raise wrong("one of " + ", ".join(map(repr, typing.get_args(hint))))
         return value
-    if origin is tuple and float in typing.get_args(hint):
-        if not isinstance(value, (list, tuple)) or not all(_weight(v) for v in value):
-            raise wrong("a list of finite numbers that are not negative")
-        return tuple(float(v) for v in value)
     if origin is tuple:
-        if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
-            raise wrong("a list of strings")
-        return tuple(value)
+        numbers = float in typing.get_args(hint)
+        if not isinstance(value, (list, tuple)) or not all(map(_weight if numbers else _is_text, value)):
+            raise wrong("a list of finite numbers from 0" if numbers else "a list of strings")
+        return tuple(map(float, value)) if numbers else tuple(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if (
@@ -275,6 +272,10 @@ def _check(value: Any, hint: Any, spec: dataclasses.Field[Any], name: str, where
     if high is not None and value > high:
         raise wrong(f"at most {high:g}")
     return value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _weight(value: Any) -> bool:

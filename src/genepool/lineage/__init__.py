@@ -7,17 +7,30 @@ equivalents and expected retention. Unknown ancestry is never innocence: it is a
 
 from __future__ import annotations
 
-from genepool.lineage._intervals import UNBOUNDED, Interval, image_generation, settle_generations
+from genepool.lineage._describe import describe
+from genepool.lineage._intervals import (
+    UNBOUNDED,
+    Interval,
+    generation_weights,
+    image_generation,
+    settle_generations,
+)
 from genepool.lineage._pedigree import Pedigree
+from genepool.lineage._picture import draw
 from genepool.lineage._retention import required_human_ratio, steady_inbreeding, steady_retention
+from genepool.lineage._tree import tree
 
 __all__ = [
     "UNBOUNDED",
     "Interval",
     "Pedigree",
+    "describe",
+    "draw",
+    "generation_weights",
     "image_generation",
     "required_human_ratio",
     "settle_generations",
     "steady_inbreeding",
     "steady_retention",
+    "tree",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
 from genepool.errors import UsageError
@@ -131,6 +131,66 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def ancestors(self, names: Iterable[str]) -> list[str]:
+        """Registered cohorts that some of these descend from, themselves included, ancestors first.
+
+        Raises:
+            UsageError: Nobody ever named one of them.
+        """
+        wanted: set[str] = set()
+        stack = list(names)
+        for name in stack:
+            self._known(name)
+        while stack:
+            name = stack.pop()
+            if name in self._nodes and name not in wanted:
+                wanted.add(name)
+                stack.extend(self._nodes[name].parents())
+        return [name for name in self._order() if name in wanted]
+
+    def only(self, names: Iterable[str]) -> Self:
+        """The pedigree of these cohorts and all their ancestors."""
+        part = type(self)()
+        for name in self.ancestors(names):
+            part._add(self._nodes[name])
+        return part
+
+    def parts(self, name: str) -> dict[str, float | None]:
+        """What a dataset holds or a model was trained on, with shares (None: not known); a base is not in it.
+
+        Raises:
+            UsageError: Nobody ever named this cohort.
+        """
+        self._known(name)
+        node = self._nodes.get(name)
+        if node is None:
+            return {}
+        return dict.fromkeys(node.parts) if node.vague else dict(node.parts)
+
+    def kind(self, name: str) -> str:
+        """``founders``, ``dataset``, ``model``, or ``unknown`` for an ancestor that nobody registered.
+
+        Raises:
+            UsageError: Nobody ever named this cohort.
+        """
+        self._known(name)
+        return self._nodes[name].kind if name in self._nodes else "unknown"
+
+    def base(self, name: str) -> str:
+        """The model that a model was fine-tuned from; empty: none."""
+        self._known(name)
+        return self._nodes[name].base if name in self._nodes else ""
+
+    def size(self, name: str) -> float:
+        """Unrelated founders of a cohort of human work, or a model's effective size; 0 for the unknown."""
+        self._known(name)
+        return self._nodes[name].size if name in self._nodes else 0.0
+
+    def rest(self, name: str) -> float:
+        """Share of a mixture that nobody named, in [0, 1]."""
+        self._known(name)
+        return self._nodes[name].rest if name in self._nodes else 1.0
 
     def _known(self, name: str) -> None:
         if name not in self._nodes and name not in self._mentioned:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from genepool.errors import MeasureError
 
-__all__ = ["UNBOUNDED", "Interval", "image_generation", "settle_generations"]
+__all__ = [
+    "UNBOUNDED",
+    "Interval",
+    "generation_weights",
+    "image_generation",
+    "settle_generations",
+    "tolerant_top",
+]
 
 Interval: TypeAlias = "tuple[int, int | None]"
 
@@ -45,6 +52,51 @@ def image_generation(model: Interval, parents: Iterable[Interval] = ()) -> Inter
         lo = max(lo, 1 + parent_lo)
         hi = None if hi is None or parent_hi is None else max(hi, 1 + parent_hi)
     return max(lo, 1), hi if hi is None else max(hi, 1)
+
+
+def tolerant_top(shares: Mapping[float, float], tolerance: float) -> float:
+    """The least generation above which no more than the tolerated share lies.
+
+    Args:
+        shares: Generation (∞: no upper end) → share of a training set.
+        tolerance: Share that is passed over, in [0, 1).
+    """
+    above = 0.0
+    for generation in sorted(shares, reverse=True):
+        above += shares[generation]
+        # Shares are sums of floats: the tolerated share itself must not be exceeded by its last bit.
+        if above > tolerance * (1 + 1e-9):
+            return generation
+    return 0.0
+
+
+def generation_weights(
+    hi: NDArray[np.integer], machine: NDArray[np.bool_], weights: Sequence[float]
+) -> NDArray[np.float64]:
+    """Sampling weights by generation, the policy's ``generation.weights`` applied to images.
+
+    Args:
+        hi: ``(n,)`` upper ends of the generations; `UNBOUNDED` or a negative number for none.
+        machine: ``(n,)`` which images a model made; the others weigh 1.
+        weights: Weight of generation 1, 2, …; the last one holds for all later generations and for images
+            whose generation has no upper end. Empty: 1 for all.
+
+    Raises:
+        MeasureError: Arrays of different length, a weight that is negative or not finite.
+    """
+    table = np.asarray(weights, np.float64)
+    if not (np.isfinite(table).all() and (table >= 0).all()):
+        raise MeasureError(
+            f"generation weights: expected finite numbers that are not negative, found {weights}"
+        )
+    high, made = np.asarray(hi, np.int64), np.asarray(machine, np.bool_)
+    if len(high) != len(made):
+        raise MeasureError(f"generation weights: expected {len(high)} flags, found {len(made)}")
+    found = np.ones(len(high))
+    if len(table):
+        place = np.where(high < 0, UNBOUNDED, high) - 1
+        found[made] = table[np.clip(place[made], 0, len(table) - 1)]
+    return found
 
 
 def settle_generations(

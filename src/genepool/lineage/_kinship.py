@@ -238,4 +238,4 @@ def _pick(column: NDArray[np.float64], c: int, m: int) -> _Sparse:
 
 def _mean(u: _Sparse, v: _Sparse) -> _Sparse:
     at, where = np.unique(np.concatenate((u[0], v[0])), return_inverse=True)
-    return at, np.bincount(where, np.concatenate((u[1], v[1])) / 2, len(at))
+    return at, np.bincount(where, np.concatenate((u[1], v[1])) / 2, len(at)).astype(np.float64)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from genepool.errors import MeasureError, UsageError
 from genepool.lineage._drop import DROPS, Descent, drop_genes
 from genepool.lineage._graph import Graph
-from genepool.lineage._intervals import Interval
+from genepool.lineage._intervals import Interval, tolerant_top
 from genepool.lineage._kinship import MODELS, Coefficients, Slots
 from genepool.lineage._nodes import Node
 from genepool.records import Estimate
 
 __all__ = ["Pedigree"]
+
+_Ends: TypeAlias = "tuple[dict[float, float], dict[float, float]]"
 
 
 class Pedigree(Graph):
@@ -29,37 +31,46 @@ class Pedigree(Graph):
 
     # ------------------------------------------------------------------------------- generations
 
-    def generation(self, name: str) -> Interval:
+    def generation(self, name: str, *, tolerance: float = 0.0) -> Interval:
         """Generation of a cohort's images: 0 for human work, 1 + that of its training set for a model.
 
         A dataset has the generation of its highest member.
+
+        Args:
+            name: The cohort.
+            tolerance: Share of a *training set* that may be of a higher generation without raising the
+                model's own, in [0, 1): stray images. 0: a single one raises it. Where shares are not known
+                nothing is tolerated, and a base model is never passed over.
 
         Returns:
             ``(lo, hi)``; hi None where some ancestor is unknown.
 
         Raises:
-            UsageError: Nobody ever named this cohort.
+            UsageError: Nobody ever named this cohort; a tolerance outside [0, 1).
         """
         self._known(name)
+        if not 0.0 <= tolerance < 1.0:
+            raise UsageError(f"generation: expected a tolerance in [0, 1), found {tolerance}")
 
-        def unknown(cohort: str) -> Interval:
-            return (1, None) if cohort in self._bases else (0, None)
+        def unknown(cohort: str) -> _Ends:
+            lo = 1.0 if cohort in self._bases else 0.0
+            return {lo: 1.0}, {math.inf: 1.0}
 
-        def rule(node: Node, of: Callable[[str], Interval]) -> Interval:
+        def rule(node: Node, of: Callable[[str], _Ends]) -> _Ends:
             if node.kind == "founders":
-                return 0, 0
-            members = [of(part) for part in node.parts] + ([(0, None)] if node.rest else [])
-            extra = 1 if node.kind == "model" else 0
-            ends = [(lo + extra, None if hi is None else hi + extra) for lo, hi in members]
+                return {0.0: 1.0}, {0.0: 1.0}
+            ends = _gather(node, of)
+            if node.kind == "dataset":
+                return ends
+            tops = [1 + tolerant_top(end, tolerance) for end in ends]
             if node.base:
-                lo, hi = of(node.base)
                 more = 0 if self._is_model(node.base) else 1
-                ends.append((lo + more, None if hi is None else hi + more))
-            highs = [hi for _, hi in ends]
-            top = None if None in highs else max(hi for hi in highs if hi is not None)
-            return max(lo for lo, _ in ends), top
+                tops = [max(top, more + max(end)) for top, end in zip(tops, of(node.base), strict=True)]
+            return {tops[0]: 1.0}, {max(tops): 1.0}
 
-        return self._fold("generation", rule, unknown).get(name) or unknown(name)
+        lows, highs = self._fold(f"generation {tolerance!r}", rule, unknown).get(name) or unknown(name)
+        top = max(highs)
+        return int(max(lows)), None if math.isinf(top) else int(top)
 
     def mean_generation(self, name: str) -> float:
         """Mixture-weighted mean generation, 1 + Σ w·mean; NaN where some ancestor or share is unknown.
@@ -315,3 +326,18 @@ class Pedigree(Graph):
             self._cache["dropper"] = Descent(*self._plan())
         found: Descent = self._cache["dropper"]
         return found
+
+
+def _gather(node: Node, of: Callable[[str], _Ends]) -> _Ends:
+    """Shares of a mixture by generation, for the lower and for the upper ends of its parts."""
+    lows: dict[float, float] = {}
+    highs: dict[float, float] = {}
+    if node.rest:
+        lows[0.0] = highs[math.inf] = node.rest
+    for part, share in node.parts.items():
+        for total, ends in zip((lows, highs), of(part), strict=True):
+            for generation, weight in ends.items():
+                total[generation] = total.get(generation, 0.0) + share * weight
+    if node.vague:  # any part may be nearly all of it
+        return {max(lows): 1.0}, {max(highs): 1.0}
+    return lows, highs

@@ -9,6 +9,20 @@ from __future__ import annotations
 
 from genepool.origin._ancestry import pedigree
 from genepool.origin._fold import fold
+from genepool.origin._lineage import SET, SetLineage, lineage_findings, lineage_of
+from genepool.origin._policy import GenerationVerdict, judge_generations, toxic_words
 from genepool.origin._settle import explain_origin, settle
 
-__all__ = ["explain_origin", "fold", "pedigree", "settle"]
+__all__ = [
+    "SET",
+    "GenerationVerdict",
+    "SetLineage",
+    "explain_origin",
+    "fold",
+    "judge_generations",
+    "lineage_findings",
+    "lineage_of",
+    "pedigree",
+    "settle",
+    "toxic_words",
+]

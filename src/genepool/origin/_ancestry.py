@@ -51,10 +51,13 @@ class Ancestry:
 
     Args:
         trail: The logs.
+
+    Attributes:
+        graph: Cohorts and models as a pedigree.
     """
 
     def __init__(self, trail: Trail) -> None:
-        graph = pedigree(trail)
+        self.graph = graph = pedigree(trail)
         self._models: dict[str, Interval] = {}
         self._keys: dict[str, str] = {}
         for name, record in trail.models.items():
@@ -62,6 +65,11 @@ class Ancestry:
             lowest = max(lo, graph.generation(name)[0], 1)
             self._models[name] = (lowest, None if hi is None else max(hi, lowest))
             self._keys[name] = record.key if record.trusted else ""
+
+    @property
+    def generations(self) -> Mapping[str, Interval]:
+        """Registered model → generation of its outputs, as it is believed."""
+        return self._models
 
     def of(self, claims: Sequence[Attestation], evidence: Iterable[Evidence]) -> Interval | None:
         """Generation of an image by the models that are named for it; None where no registered one is.

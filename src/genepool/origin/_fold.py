@@ -3,8 +3,8 @@
 Log-likelihood ratios are added over kinds, each kind by its strongest piece on each side and within its cap
 (I. J. Good, *Probability and the Weighing of Evidence*, 1950; the caps keep one witness, however sure, from
 deciding alone, and pieces of one kind are too correlated to add up). A generator's parameters and an XMP
-source type are unsigned marks that one program writes into one file: together they are one kind, capped at 3. What decides is the kind of evidence,
-not the sum: see `fold`.
+source type are unsigned marks that one program writes into one file: together they are one kind, capped at 3.
+What decides is the kind of evidence, not the sum: see `fold`.
 """
 
 from __future__ import annotations

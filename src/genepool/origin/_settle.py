@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from genepool.detection import load_calibration, opinion
 from genepool.errors import WorkspaceError
 from genepool.origin._ancestry import Ancestry, Edges
 from genepool.origin._fold import PRIOR, Settled, settle_evidence
+from genepool.origin._lineage import attach, set_lineage
 from genepool.origin._witnesses import attested, judged, seen
 from genepool.records import Attestation, Evidence, Origin, OriginClass
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_origin", "settle"]
 
-_COLUMNS = ("uri", "sha256", "pixel", "declared", "evidence", "detector", "logit", "abstained")
+_COLUMNS = ("uri", "sha256", "pixel", "phash", "declared", "evidence", "detector", "logit", "abstained")
 _NOTHING = '["nothing is known about its origin"]'
 _CACHE = 200_000
 
@@ -41,7 +43,8 @@ def settle(catalogue: Catalogue, workspace: Workspace, config: Config) -> pa.Tab
     Returns:
         One row per image in the order of ``catalogue.table()``: ``uri, sha256, origin, tier, status, human,
         ai, p_human, lo, hi`` (null = no upper end), ``model, artist, source, style`` (null = not known),
-        ``reasons`` (JSON list of sentences), ``finding`` (null, or how claims contradict the pedigree).
+        ``reasons`` (JSON list of sentences), ``finding`` (null, or how claims contradict the pedigree). The
+        set's pedigree travels in the schema's metadata (`genepool.origin.lineage_of`).
 
     Raises:
         IntegrityError: A log that is read does not verify.
@@ -53,12 +56,14 @@ def settle(catalogue: Catalogue, workspace: Workspace, config: Config) -> pa.Tab
     table = catalogue.table([name for name in _COLUMNS if name in catalogue.columns])
     trail = open_trail(workspace, config, dataset=catalogue.dataset)
     uris, digests = table.column("uri").to_pylist(), table.column("sha256").to_pylist()
-    claims = trail.attestations(digests, table.column("pixel").to_pylist())
+    looks_of = table.column("phash").to_pylist() if "phash" in table.column_names else None
+    claims = trail.attestations(digests, table.column("pixel").to_pylist(), looks_of)
     with Verdicts(workspace) as verdicts:
         looks = {bytes.fromhex(digest): e for digest, e in judged(verdicts.counted()).items()}
     votes = _votes(table, workspace, config)
     result = _Result(len(uris), Edges(uris, digests))
-    folder = _Folder(Ancestry(trail))
+    ancestry = Ancestry(trail)
+    folder = _Folder(ancestry)
     texts, sidecars = (_texts(table, name) for name in ("evidence", "declared"))
     for i in _active(table, claims, digests, looks, votes):
         declared = _declared(sidecars[i])
@@ -68,6 +73,7 @@ def settle(catalogue: Catalogue, workspace: Workspace, config: Config) -> pa.Tab
         result.put(i, settled, declared, claims[i])
     result.descend()
     found = result.table(table.column("uri"), table.column("sha256"))
+    found = attach(found, set_lineage(ancestry.graph, trail, ancestry.generations, *result.leaves()))
     catalogue.write_origins(found)
     return found
 
@@ -233,6 +239,7 @@ class _Result:
     lo: NDArray[np.int32] = field(init=False)
     hi: NDArray[np.int32] = field(init=False)
     words: dict[str, NDArray[Any]] = field(init=False)
+    cohort: NDArray[Any] = field(init=False)
     reasons: dict[int, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -244,6 +251,7 @@ class _Result:
         self.words = {
             name: np.full(n, None, object) for name in ("model", "artist", "source", "style", "finding")
         }
+        self.cohort = np.full(n, None, object)
         self.reasons = {}
 
     def put(self, i: int, settled: Settled, declared: _Declared, claims: Sequence[Attestation]) -> None:
@@ -255,7 +263,22 @@ class _Result:
         words = (found.model or None, artist, declared.source, declared.style, settled.finding or None)
         for name, word in zip(self.words, words, strict=True):
             self.words[name][i] = word
+        side = (claim for claim in claims if OriginClass(claim.origin).is_ai == found.ai)
+        self.cohort[i] = next((claim.cohort for claim in side if claim.cohort), None)
         self.reasons[i] = found.reasons
+
+    def leaves(self) -> tuple[Counter[str], int, int]:
+        """Images by the cohort or model that they belong to; human ones without a cohort; all."""
+        counts: Counter[str] = Counter()
+        alone = 0
+        model = self.words["model"]
+        for i in np.flatnonzero(self.human | self.ai).tolist():
+            name = (model[i] if self.ai[i] else None) or self.cohort[i]
+            if name:
+                counts[name] += 1
+            elif self.human[i]:
+                alone += 1
+        return counts, alone, self.n
 
     def descend(self) -> None:
         """Carry generations from parents to children, and dispute human claims with machine ancestors."""

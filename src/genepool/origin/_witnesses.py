@@ -31,6 +31,9 @@ def attested(claim: Attestation) -> Evidence | None:
     hard = claim.trusted and claim.matched_by != "phash"
     side = "ai" if kind.is_ai else "human" if kind.is_human else "algorithmic"
     strength = _TRUSTED if hard else {"ai": _UNTRUSTED_AI, "human": _UNTRUSTED_HUMAN}.get(side, 0.0)
+    if side == "human" and claim.matched_by == "phash":
+        # A machine's version of a photograph looks like the photograph: that says nothing for a person.
+        side, strength = "none", 0.0
     llr = {"ai": strength, "human": -strength}.get(side, 0.0)
     who = f"key {claim.key}" if claim.trusted else f"key {claim.key}, which the trust policy does not know"
     where = f", cohort {claim.cohort}" if claim.cohort else ""

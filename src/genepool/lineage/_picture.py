@@ -1,0 +1,206 @@
+"""A described pedigree as SVG: humans at the top as founders, models as matings coloured by inbreeding.
+
+Plain SVG 1.1 with literal colours and no script, so that it opens anywhere; equal pedigrees give equal bytes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+from genepool.lineage._tree import generation, percent, printable, words
+
+__all__ = ["draw", "sentence"]
+
+INK, MUTED, RULE, ACCENT = "#1d1c1a", "#66635d", "#dedad3", "#2b5a86"
+DARK = "#111111"
+_RAMP = ((0.0, (243, 240, 232)), (0.125, (250, 220, 150)), (0.25, (236, 150, 80)), (0.5, (163, 34, 27)))
+WIDTH, HEIGHT, GAP, DROP, MARGIN, SIDE = 148, 46, 18, 64, 16, 44
+LEGEND = 34
+ANCHOR_END = 'text-anchor="end" '
+
+
+def draw(described: Mapping[str, Any]) -> str:
+    """The picture as the text of an SVG file.
+
+    Args:
+        described: As from `genepool.lineage.describe`.
+    """
+    nodes = {node["name"]: node for node in described["nodes"]}
+    layers = _layers(nodes)
+    place = _places(layers, nodes)
+    across = max([len(layer) for layer in layers] or [1])
+    width = max(2 * MARGIN + SIDE + across * WIDTH + (across - 1) * GAP, 340)
+    height = 2 * MARGIN + len(layers) * HEIGHT + max(0, len(layers) - 1) * DROP + LEGEND
+    text = escape(sentence(described), {'"': "&quot;"})
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-label="{text}" font-family="system-ui, sans-serif" '
+        'font-size="12">',
+        f"<title>{escape(_title(described))}</title>",
+        f"<desc>{escape(sentence(described))}</desc>",
+    ]
+    for name, node in nodes.items():
+        out += _edges(node, place, name)
+    for name, node in nodes.items():
+        out += _node(node, *place[name])
+    out += _legend(height)
+    return "\n".join([*out, "</svg>"]) + "\n"
+
+
+def sentence(described: Mapping[str, Any]) -> str:
+    """The picture in words, for people who do not see it."""
+    said = [f"{printable(n['name'])}: {words(n)}" for n in described["nodes"] if n["kind"] != "founders"]
+    people = sum(n["kind"] == "founders" for n in described["nodes"])
+    merged = f" (one of them stands for {described['merged']:,})" if described["merged"] else ""
+    said = said[::-1][:12] + ([f"and {len(said) - 12} more"] if len(said) > 12 else [])
+    return f"Pedigree with {people} human cohorts{merged}. " + "; ".join(said) + "."
+
+
+def _title(described: Mapping[str, Any]) -> str:
+    return "Pedigree of " + ", ".join(printable(name) for name in described["roots"][:3])
+
+
+# --------------------------------------------------------------------------------------------- layout
+
+
+def _layers(nodes: Mapping[str, Any]) -> list[list[str]]:
+    """Names by row: everything below all that it is made from, founders just above what first holds them."""
+    row: dict[str, int] = {}
+    first: dict[str, int] = {}
+    for name, node in nodes.items():  # ancestors come first
+        if _is_source(node):
+            continue
+        parents = [p for p in (*node["parts"], node["base"]) if p]
+        row[name] = 1 + max((row[p] for p in parents if p in row), default=0)
+        for parent in parents:
+            first[parent] = min(first.get(parent, row[name]), row[name])
+    for name, node in nodes.items():
+        if _is_source(node):
+            row[name] = first.get(name, 1) - 1
+    layers: list[list[str]] = [[] for _ in range(1 + max(row.values(), default=-1))]
+    for name, at in row.items():
+        layers[at].append(name)
+    return [layer for layer in layers if layer]
+
+
+def _is_source(node: Mapping[str, Any]) -> bool:
+    return not node["parts"] and not node["base"]
+
+
+def _places(layers: Sequence[Sequence[str]], nodes: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Left upper corners: what descends stands left, under its parents; founders stand to the right."""
+    place: dict[str, tuple[float, float]] = {}
+    for depth, layer in enumerate(layers):
+        wish: dict[str, tuple[bool, float, str]] = {}
+        for name in layer:
+            node = nodes[name]
+            above = [
+                place[p][0] for p in (*node["parts"], node["base"]) if p in place and not _is_source(nodes[p])
+            ]
+            wish[name] = (_is_source(node), sum(above) / len(above) if above else 0.0, name)
+        for at, name in enumerate(sorted(layer, key=wish.__getitem__)):
+            place[name] = (MARGIN + SIDE + at * (WIDTH + GAP), MARGIN + depth * (HEIGHT + DROP))
+    return place
+
+
+# -------------------------------------------------------------------------------------------- drawing
+
+
+def _edges(node: Mapping[str, Any], place: Mapping[str, tuple[float, float]], name: str) -> list[str]:
+    x, y = place[name]
+    x += WIDTH / 2
+    out = []
+    parts = [(p, share, False) for p, share in node["parts"].items()]
+    parts += [(node["base"], None, True)] if node["base"] else []
+    for parent, share, base in parts:
+        if parent not in place:
+            continue
+        px, py = place[parent][0] + WIDTH / 2, place[parent][1] + HEIGHT
+        bend = (y - py) / 2
+        wide = 1.2 if share is None else 1 + 3 * share
+        dash = ' stroke-dasharray="5 4"' if base else ""
+        colour = ACCENT if base else MUTED
+        # An edge that would run behind the boxes of its own column goes round them on the left.
+        aside = bool(abs(px - x) < WIDTH / 2 and y - py > DROP + 1)
+        left = min(px, x) - WIDTH / 2 - SIDE * 1.1
+        one, two = (left, left) if aside else (px, x)
+        out.append(
+            f'<path d="M{px:.1f} {py:.1f}C{one:.1f} {py + bend * (0.3 if aside else 1):.1f} '
+            f'{two:.1f} {y - bend * (0.3 if aside else 1):.1f} {x:.1f} {y:.1f}" '
+            f'fill="none" stroke="{colour}" stroke-width="{wide:.1f}" stroke-opacity=".7"{dash}/>'
+        )
+        # Half way along the curve (Bézier at t = ½).
+        lx, ly = (px + 3 * one + 3 * two + x) / 8, (py + y) / 2
+        label = "base" if base else percent(share)
+        out.append(
+            f'<text x="{lx + (-2 if aside else 5):.1f}" y="{ly + 4:.1f}" font-size="11" '
+            f'{ANCHOR_END if aside else ""}fill="{MUTED}">{escape(label)}</text>'
+        )
+    return out
+
+
+def _node(node: Mapping[str, Any], x: float, y: float) -> list[str]:
+    fill, ink = _colours(node)
+    kind = node["kind"]
+    round_ = HEIGHT / 2 if kind == "founders" else 8 if kind == "model" else 1
+    dash = ' stroke-dasharray="4 3"' if kind == "unknown" or node["generation"][1] is None else ""
+    lines = [printable(node["name"], 18), _short(node)]
+    middle = x + WIDTH / 2
+    return [
+        f"<g><title>{escape(printable(node['name']) + ': ' + words(node))}</title>"
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="{round_:g}" fill="{fill}" '
+        f'stroke="{MUTED}" stroke-width="1.2"{dash}/>',
+        f'<text x="{middle:.1f}" y="{y + 19:.1f}" text-anchor="middle" font-weight="600" '
+        f'fill="{ink}">{escape(lines[0])}</text>',
+        f'<text x="{middle:.1f}" y="{y + 36:.1f}" text-anchor="middle" font-size="11" '
+        f'fill="{ink}">{escape(lines[1])}</text></g>',
+    ]
+
+
+def _short(node: Mapping[str, Any]) -> str:
+    if node["kind"] == "founders":
+        return f"{node['size'] or 0:,.0f} by people"
+    f = node["inbreeding"]
+    return generation(node) + ("" if f is None else f" · F {f['value']:.2f}")
+
+
+def _colours(node: Mapping[str, Any]) -> tuple[str, str]:
+    """Fill and text; nodes without F are left white."""
+    if node["kind"] == "founders":
+        return "#dbe9f4", DARK
+    f = node["inbreeding"]
+    if f is None:
+        return "#ffffff", DARK
+    red, green, blue = _ramp(f["value"])
+    # Relative luminance (WCAG 2.2, without the gamma): dark fills carry white words.
+    dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110
+    return f"#{red:02x}{green:02x}{blue:02x}", "#ffffff" if dark else DARK
+
+
+def _ramp(f: float) -> tuple[int, int, int]:
+    f = min(max(f, 0.0), _RAMP[-1][0])
+    for (low, one), (high, two) in itertools.pairwise(_RAMP):
+        if f <= high:
+            t = (f - low) / (high - low)
+            red, green, blue = (round(a + t * (b - a)) for a, b in zip(one, two, strict=True))
+            return red, green, blue
+    return _RAMP[-1][1]
+
+
+def _legend(height: float) -> list[str]:
+    """What the colour of a model means."""
+    y = height - LEGEND + 8
+    out = [f'<text x="{MARGIN}" y="{y + 11:.1f}" font-size="11" fill="{MUTED}">inbreeding F</text>']
+    for i, f in enumerate((0.0, 0.125, 0.25, 0.375, 0.5)):
+        red, green, blue = _ramp(f)
+        x = MARGIN + 78 + i * 46
+        out.append(
+            f'<rect x="{x}" y="{y:.1f}" width="14" height="14" rx="2" stroke="{MUTED}" stroke-width=".6" '
+            f'fill="#{red:02x}{green:02x}{blue:02x}"/>'
+        )
+        label = f"{f:g}".replace("0.", ".") + ("+" if i == 4 else "")
+        out.append(f'<text x="{x + 18}" y="{y + 11:.1f}" font-size="11" fill="{MUTED}">{label}</text>')
+    return out
