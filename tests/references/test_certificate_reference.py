@@ -39,7 +39,7 @@ def test_ppi_is_that_of_ppi_python(row):
 
 
 def test_the_game_with_scores_is_that_of_a_plain_program_in_exact_arithmetic():
-    # Written differently: fractions, lists, the definition of the martingale; it is told what was learnt only.
+    # Written differently: fractions, lists, the definition of the martingale; told only what was learnt.
     scores, answers = [0.9, 0.1, 0.9, 0.5, 0.1, 0.9], [1, 0, 0, 1, 1, 1]
     game = BettingGame(np.array(scores), np.array([2.0]))
     left, ones, capital = [Fraction(s) for s in scores], 0, Fraction(1)
@@ -131,7 +131,7 @@ def test_triage_is_fooled_where_the_audit_is_not():
 
 
 def test_a_panel_is_never_wrong_more_often_than_its_bound_however_errors_hang_together():
-    # Three reviewers' errors in the worst joint distribution that their own rates allow, by linear programming.
+    # Three reviewers' errors in the worst joint distribution that their rates allow, by linear programming.
     from scipy.optimize import linprog
 
     people = [Reviewer(200, 190, 10, 200, 200 - k, k) for k in (5, 20, 40)]
