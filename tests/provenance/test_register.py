@@ -340,8 +340,8 @@ def test_logs_that_are_named_but_missing(tmp_path: Path) -> None:
     space = workspace(tmp_path)
     with pytest.raises(WorkspaceError, match=r"ledger\.logs"):
         provenance.open_trail(space, Config().with_(ledger__logs=(str(tmp_path / "gone"),)))
-    with pytest.raises(WorkspaceError, match="URL"):
-        provenance.open_trail(space, Config().with_(ledger__logs=("https://example.org/log",)))
+    with pytest.raises(UsageError, match="no file system"):
+        provenance.open_trail(space, Config().with_(ledger__logs=("unheard-of://example.org/log",)))
     space.link(tmp_path / "gone")
     with pytest.raises(WorkspaceError, match="link"):
         provenance.open_trail(space)

@@ -7,13 +7,16 @@ changed is named and not one above or beside it.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import NoReturn
 
 from genepool.errors import LogError
 from genepool.provenance._checkpoint import Checkpoint
-from genepool.provenance._files import Store
+from genepool.provenance._files import LocalStore, Store
 from genepool.provenance._merkle import EMPTY_ROOT, HASH, leaf_hashes, root
 from genepool.provenance._tiles import (
     WIDTH,
@@ -25,6 +28,9 @@ from genepool.provenance._tiles import (
 )
 
 __all__ = ["Audit", "Visit", "audit", "read_bundle", "read_tile", "root_of_edge"]
+
+_SUBTREE = WIDTH
+"""Entry bundles in a unit of the parallel audit: 65,536 entries, one subtree of the tree."""
 
 Visit = Callable[[int, list[bytes], bytes], None]
 """``visit(first index, entries, their leaf hashes)``, called for each bundle in order."""
@@ -85,7 +91,7 @@ def root_of_edge(edge: dict[int, bytes]) -> bytes:
     return below or EMPTY_ROOT
 
 
-def audit(store: Store, checkpoint: Checkpoint, visit: Visit | None = None) -> Audit:
+def audit(store: Store, checkpoint: Checkpoint, visit: Visit | None = None, workers: int = 1) -> Audit:
     """Re-hash every entry and every tile of a log.
 
     What ``visit`` was shown counts only when this function returns.
@@ -93,7 +99,9 @@ def audit(store: Store, checkpoint: Checkpoint, visit: Visit | None = None) -> A
     Args:
         store: The log's files.
         checkpoint: A checkpoint whose signature was verified.
-        visit: Called with each bundle.
+        visit: Called with each bundle; then everything happens in this process.
+        workers: Processes for the entries, where the log is large enough and the store can be opened again
+            by its name. Subtrees of 65,536 entries are independent of each other.
 
     Raises:
         LogError: Something differs; the message begins with the first bad place.
@@ -101,18 +109,15 @@ def audit(store: Store, checkpoint: Checkpoint, visit: Visit | None = None) -> A
     edge: dict[int, bytes] = {}
     files = 0
     ups: list[bytes] = []
-    for index, width in _widths(checkpoint.size, 0):
-        entries = read_bundle(store, index, width)
-        hashes = leaf_hashes(entries)
-        if read_tile(store, 0, index, width) != hashes:
+    for leaves in _all_leaves(store, checkpoint.size, visit, workers):
+        if leaves is None:
             _diagnose(store, checkpoint)
-        files += 2
-        if visit is not None:
-            visit(index * WIDTH, entries, hashes)
-        if width == WIDTH:
-            ups.append(root(hashes))
-        else:
-            edge[0] = hashes
+        full, rest, read = leaves
+        ups.append(full)
+        files += read
+        if rest:
+            edge[0] = rest
+    ups = [b"".join(ups)] if any(ups) else []
     level = 1
     while ups:
         computed, ups = b"".join(ups), []
@@ -132,6 +137,52 @@ def audit(store: Store, checkpoint: Checkpoint, visit: Visit | None = None) -> A
         _diagnose(store, checkpoint)
     files += _check_stale(store, checkpoint)
     return Audit(checkpoint.size, found, files)
+
+
+_Leaves = tuple[bytes, bytes, int]
+"""Roots of the full tiles side by side, the hashes of the partial one, files read."""
+
+
+def _all_leaves(store: Store, size: int, visit: Visit | None, workers: int) -> Iterator[_Leaves | None]:
+    """The level of the entries, in subtrees; None for one that differs from its tiles."""
+    tiles = -(-size // WIDTH)
+    if workers < 2 or visit is not None or tiles < 2 * _SUBTREE or not isinstance(store, LocalStore):
+        yield _leaves(store, size, 0, tiles, visit)
+        return
+    # Spawned, not forked: a fork copies locks that other threads may hold.
+    context = multiprocessing.get_context("spawn")
+    starts = range(0, tiles, _SUBTREE)
+    with ProcessPoolExecutor(min(workers, len(starts)), mp_context=context) as pool:
+        jobs = [pool.submit(_leaves, store, size, at, min(at + _SUBTREE, tiles), None) for at in starts]
+        try:
+            for job in jobs:
+                yield job.result()
+        except BrokenProcessPool:
+            raise LogError(
+                f"{store.where}: a process of the audit was killed", hint="run it again with one worker"
+            ) from None
+        finally:
+            for job in jobs:
+                job.cancel()
+
+
+def _leaves(store: Store, size: int, first: int, stop: int, visit: Visit | None) -> _Leaves | None:
+    """Bundles ``[first, stop)`` against their tiles."""
+    full, width = tile_count(size, 0)
+    ups: list[bytes] = []
+    rest = b""
+    for index in range(first, stop):
+        entries = read_bundle(store, index, WIDTH if index < full else width)
+        hashes = leaf_hashes(entries)
+        if read_tile(store, 0, index, len(entries)) != hashes:
+            return None
+        if visit is not None:
+            visit(index * WIDTH, entries, hashes)
+        if index < full:
+            ups.append(root(hashes))
+        else:
+            rest = hashes
+    return b"".join(ups), rest, 2 * (stop - first)
 
 
 def _widths(size: int, level: int) -> Iterator[tuple[int, int]]:

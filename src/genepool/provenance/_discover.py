@@ -12,14 +12,15 @@ from genepool.store import Workspace
 __all__ = ["find_logs", "logs_near", "nearest_workspace"]
 
 SUFFIX = ".genepool"
+_CONFIGURED = "ledger.logs"
 MAX_DEPTH = 8
 MAX_FOLDERS = 20_000
 
 
 def find_logs(
     workspace: Workspace, config: Config | None, dataset: str | None = None
-) -> tuple[list[Path], list[str]]:
-    """The folders of all logs to read: own, links, nested in or around the dataset, configured.
+) -> tuple[list[Path | str], list[str]]:
+    """The folders (or URLs) of all logs to read: own, links, nested in or around the dataset, configured.
 
     Args:
         workspace: Its own log and its links come first.
@@ -33,12 +34,12 @@ def find_logs(
         WorkspaceError: A log that is named by a link or the configuration is not there.
     """
     problems: list[str] = []
-    found: list[Path] = []
+    found: list[Path | str] = []
     if _is_log(workspace.ledger):
         found.append(workspace.ledger)
     for source, places in (
         ("a link of the workspace", workspace.links()),
-        ("ledger.logs", config.ledger.logs if config else ()),
+        (_CONFIGURED, config.ledger.logs if config else ()),
     ):
         found.extend(_named(place, source) for place in places)
     folder = Path(dataset) if dataset and "://" not in dataset else _dataset_of(workspace)
@@ -51,18 +52,26 @@ def find_logs(
                 f"{folder}: more than {MAX_FOLDERS:,} folders or {MAX_DEPTH} levels; logs deeper "
                 "inside were not looked for (name them in ledger.logs)"
             )
-    unique = {os.path.realpath(path): path for path in reversed(found)}
-    return [path for path in found if unique.pop(os.path.realpath(path), None) is not None], problems
+    unique = {_spot(path): path for path in reversed(found)}
+    return [path for path in found if unique.pop(_spot(path), None) is not None], problems
+
+
+def _spot(path: Path | str) -> str:
+    return path if isinstance(path, str) else os.path.realpath(path)
 
 
 def _is_log(path: Path) -> bool:
     return (path / "checkpoint").is_file() or (path / "tile").is_dir()
 
 
-def _named(place: str, source: str) -> Path:
+def _named(place: str, source: str) -> Path | str:
     if "://" in place:
+        if source == _CONFIGURED:
+            return place
+        # A workspace may come from a stranger: only the user's own configuration opens connections.
         raise WorkspaceError(
-            f"{place} ({source}): expected a log on this machine, found a URL", hint="copy the log here"
+            f"{place} ({source}): expected a log on this machine, found a URL",
+            hint="name it in ledger.logs, or copy the log here",
         )
     path = Path(place).expanduser()
     for candidate in (path, path / "ledger"):

@@ -1,6 +1,6 @@
 """The files of a log on a local disk: bounded reads, writes that are durable when `barrier` returns.
 
-`Store` is what a reader needs: whatever can read a path and list a folder can hold a log that is only read.
+`Store` is what a reader needs, `WritableStore` what a writer needs; another one, for URLs, lies in `_remote`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 from genepool.errors import LogError, WorkspaceError
 
-__all__ = ["LocalStore", "Store", "atomic_write"]
+__all__ = ["MAX_FILE", "LocalStore", "Store", "WritableStore", "atomic_write", "open_store"]
 
 MAX_FILE = 256 * (65_535 + 2)
 _FEW = 1
@@ -36,6 +38,46 @@ class Store(Protocol):
 
     def names(self, path: str) -> list[str]:
         """Names in a folder, sorted; none where there is no such folder."""
+
+
+class WritableStore(Store, Protocol):
+    """A place that a log can be written to. All methods raise WorkspaceError when they cannot write."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file; durable only after `barrier`."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+
+    def barrier(self) -> None:
+        """Make everything written so far durable."""
+
+    def publish(self, path: str, data: bytes) -> None:
+        """Replace a file in one step, durably."""
+
+    def append(self, path: str, data: bytes) -> None:
+        """Append to a file, durably."""
+
+    def tail(self, path: str, limit: int) -> bytes | None:
+        """The last ``limit`` bytes of a file, or None where there is no such file."""
+
+    def shorten(self, path: str, count: int) -> None:
+        """Drop the last ``count`` bytes of a file."""
+
+    def lock(self, timeout: float = 30.0) -> AbstractContextManager[None]:
+        """Hold the log's write lock."""
+
+
+def open_store(path: str | os.PathLike[str]) -> WritableStore:
+    """The store at a folder or an fsspec URL (``file://`` is the local disk)."""
+    text = os.fspath(path)
+    if text.startswith("file://"):
+        return LocalStore(unquote(text.removeprefix("file://")))
+    if "://" in text:
+        from genepool.provenance._remote import UrlStore
+
+        return UrlStore(text)
+    return LocalStore(text)
 
 
 class LocalStore:
@@ -166,6 +208,31 @@ class LocalStore:
                 os.close(handle)
             if fresh:
                 _fsync(self.where)
+
+    def tail(self, path: str, limit: int) -> bytes | None:
+        """The last ``limit`` bytes of a file, or None where there is no such file.
+
+        Raises:
+            WorkspaceError: It cannot be read.
+        """
+        with (
+            _writing(self._at(path)),
+            contextlib.suppress(FileNotFoundError),
+            Path(self._at(path)).open("rb") as file,
+        ):
+            file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return file.read(limit)
+        return None
+
+    def shorten(self, path: str, count: int) -> None:
+        """Drop the last ``count`` bytes of a file.
+
+        Raises:
+            WorkspaceError: It cannot be written.
+        """
+        with _writing(self._at(path)), Path(self._at(path)).open("r+b") as file:
+            file.truncate(max(0, os.fstat(file.fileno()).st_size - count))
+            os.fsync(file.fileno())
 
     @contextlib.contextmanager
     def lock(self, timeout: float = 30.0) -> Iterator[None]:

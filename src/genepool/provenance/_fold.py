@@ -270,7 +270,7 @@ class _Fold:
         ]
         claims = self._claims()
         return LogState(
-            path=str(self.ledger.path),
+            path=self.ledger.where,
             origin=self.ledger.origin,
             verifier=self.ledger.verifier,
             size=size,

@@ -26,6 +26,10 @@ def _place(ledger: Ledger) -> Path:
     return config_directory() / "heads" / f"{sha256(vkey.encode()).hexdigest()[:32]}.json"
 
 
+def _spot(ledger: Ledger) -> str:
+    return ledger.where if "://" in ledger.where else str(ledger.path.resolve())
+
+
 def _pinned(place: Path) -> tuple[int, bytes, str] | None:
     try:
         data = orjson.loads(place.read_bytes())
@@ -49,16 +53,16 @@ def check_head(ledger: Ledger) -> str:
         return ""
     size, root, path = pinned
     if ledger.size < size:
-        if path == str(ledger.path.resolve()):
+        if path == _spot(ledger):
             raise LogError(
-                f"{ledger.path}/checkpoint: expected at least {size} entries, as seen before, "
+                f"{ledger.where}/checkpoint: expected at least {size} entries, as seen before, "
                 f"found {ledger.size}: rolled back",
                 hint=f"restore the newer log; to accept the loss, remove {place}",
             )
-        return f"log {ledger.origin} at {ledger.path} is an older copy ({ledger.size} of {size} entries)"
+        return f"log {ledger.origin} at {ledger.where} is an older copy ({ledger.size} of {size} entries)"
     if ledger.root_at(size) != root:
         raise LogError(
-            f"{ledger.path}/checkpoint: the first {size} entries are not the ones seen before: forked",
+            f"{ledger.where}/checkpoint: the first {size} entries are not the ones seen before: forked",
             hint=f"compare with another copy of the log; the head that was seen lies in {place}",
         )
     return ""
@@ -72,7 +76,7 @@ def pin_head(ledger: Ledger) -> None:
         return
     data = {
         "origin": ledger.origin,
-        "path": str(ledger.path.resolve()),
+        "path": _spot(ledger),
         "root": ledger.root.hex(),
         "size": ledger.size,
     }

@@ -13,12 +13,11 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from genepool.errors import LogError, SignatureError, UsageError, WorkspaceError
 from genepool.provenance._audit import audit, read_bundle, read_tile, root_of_edge
 from genepool.provenance._checkpoint import Checkpoint
-from genepool.provenance._files import LocalStore
+from genepool.provenance._files import WritableStore, open_store
 from genepool.provenance._merkle import EMPTY_ROOT, HASH, leaf_hashes, root
 from genepool.provenance._note import Signer, Verifier
 from genepool.provenance._reader import LogReader
@@ -45,7 +44,9 @@ class Ledger(LogReader):
     ``verifier``, the key that its checkpoint verified under.
     """
 
-    def __init__(self, store: LocalStore, signer: Signer | None, verifiers: tuple[Verifier, ...]) -> None:
+    _store: WritableStore
+
+    def __init__(self, store: WritableStore, signer: Signer | None, verifiers: tuple[Verifier, ...]) -> None:
         super().__init__(store, signer, verifiers)
         self._edge: dict[int, bytes] | None = None
         self._edge_size = -1
@@ -70,7 +71,7 @@ class Ledger(LogReader):
         not whose it is.
 
         Args:
-            path: The log's folder.
+            path: The log's folder, or an fsspec URL (``s3://…``, ``memory://…``; ``file://`` is the folder).
             create: Make an empty log where there is none (needs ``signer``).
             signer: Private key, for writing; it signs under the log's origin line as its key name.
             origin: Name for a new log, or the name expected of an existing one. None: a random one, or any.
@@ -81,10 +82,10 @@ class Ledger(LogReader):
             SignatureError: The checkpoint is signed by no known key.
             LogError: The checkpoint is malformed or another log's.
         """
-        ledger = cls(LocalStore(path), signer, tuple(verifiers))
+        ledger = cls(open_store(path), signer, tuple(verifiers))
         if ledger._store.read("checkpoint") is None:
             if not create:
-                if Path(path, "tile").exists():
+                if ledger._store.names("tile"):
                     raise LogError(f"{path}/checkpoint: missing", hint="restore it from a copy of the log")
                 raise WorkspaceError(
                     f"{path}: no log here", hint="genepool check or genepool register makes one"
@@ -97,12 +98,12 @@ class Ledger(LogReader):
 
     def _create(self, origin: str | None) -> None:
         if self._signer is None:
-            raise UsageError(f"{self.path}: a new log needs a private key")
+            raise UsageError(f"{self.where}: a new log needs a private key")
         with self._store.lock():
             if self._store.read("checkpoint") is not None:
                 return
             if self._store.names("tile"):
-                raise LogError(f"{self.path}/checkpoint: missing", hint="restore it from a copy of the log")
+                raise LogError(f"{self.where}/checkpoint: missing", hint="restore it from a copy of the log")
             head = Checkpoint(origin or f"genepool/{secrets.token_hex(16)}", 0, EMPTY_ROOT)
             self._store.publish("checkpoint", head.sign(self._signer.renamed(head.origin)))
 
@@ -141,9 +142,9 @@ class Ledger(LogReader):
             WorkspaceError: Another writer held the lock too long.
         """
         if self._signer is None:
-            raise UsageError(f"{self.path}: opened for reading", hint="a private key is needed to append")
+            raise UsageError(f"{self.where}: opened for reading", hint="a private key is needed to append")
         if self._broken:
-            raise WorkspaceError(f"{self.path}: {self._broken}", hint="open the log again")
+            raise WorkspaceError(f"{self.where}: {self._broken}", hint="open the log again")
         if self._held:
             yield
             return
@@ -158,12 +159,12 @@ class Ledger(LogReader):
 
     def _log_signer(self) -> Signer:
         if self._signer is None:
-            raise UsageError(f"{self.path}: opened for reading")
+            raise UsageError(f"{self.where}: opened for reading")
         signer = self._signer.renamed(self.origin)
         tip = self.rotations[-1].new if self.rotations else self.verifier
         if signer.verifier != tip:
             raise SignatureError(
-                f"{self.path}: this log is signed by {tip.id}, your key is {signer.verifier.id}",
+                f"{self.where}: this log is signed by {tip.id}, your key is {signer.verifier.id}",
                 hint="use another workspace (--workspace DIR): a log has one writer's key",
             )
         return signer
@@ -265,14 +266,14 @@ class Ledger(LogReader):
         size, signed = last
         if size == self.size:
             if signed != self.root:
-                raise LogError(f"{self.path}/{_JOURNAL}: another root was signed at size {size}")
+                raise LogError(f"{self.where}/{_JOURNAL}: another root was signed at size {size}")
             return
         head = Checkpoint(self.origin, size, signed)
         try:
             audit(self._store, head)
         except LogError as error:
             raise LogError(
-                f"{self.path}/{_JOURNAL}: size {size} was signed, but its files are not whole: "
+                f"{self.where}/{_JOURNAL}: size {size} was signed, but its files are not whole: "
                 f"{error.message}",
                 hint="restore the log from a copy: signing another head at this size would be a fork",
             ) from None
@@ -280,23 +281,21 @@ class Ledger(LogReader):
         self._edge = None
 
     def _last_signed(self) -> tuple[int, bytes] | None:
-        with contextlib.suppress(FileNotFoundError):
-            path = self.path / _JOURNAL
-            with path.open("r+b") as file:
-                file.seek(max(0, path.stat().st_size - 256))
-                whole, newline, torn = file.read().rpartition(b"\n")
-                if torn:
-                    # The line was never finished, so nothing was signed under it.
-                    file.seek(path.stat().st_size - len(torn))
-                    file.truncate()
-                if newline:
-                    size, _, encoded = whole.rpartition(b"\n")[2].decode("ascii", "replace").partition(" ")
-                    value = _journal_root(encoded)
-                    if not size.isdecimal() or value is None:
-                        raise LogError(
-                            f"{path}: expected `size root` on the last line, found {whole[-60:]!r}"
-                        )
-                    return int(size), value
+        found = self._store.tail(_JOURNAL, 256)
+        if found is None:
+            return None
+        whole, newline, torn = found.rpartition(b"\n")
+        if torn:
+            # The line was never finished, so nothing was signed under it.
+            self._store.shorten(_JOURNAL, len(torn))
+        if newline:
+            size, _, encoded = whole.rpartition(b"\n")[2].decode("ascii", "replace").partition(" ")
+            value = _journal_root(encoded)
+            if not size.isdecimal() or value is None:
+                raise LogError(
+                    f"{self.where}/{_JOURNAL}: expected `size root` on the last line, found {whole[-60:]!r}"
+                )
+            return int(size), value
         return None
 
     def _drop_partials(self, old: int, new: int) -> None:

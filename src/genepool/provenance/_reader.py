@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from genepool.errors import LogError, SignatureError
+from genepool.errors import LogError, SignatureError, WorkspaceError
 from genepool.provenance._audit import Audit, Visit, audit, read_bundle, read_tile
 from genepool.provenance._checkpoint import Checkpoint, open_checkpoint
 from genepool.provenance._entries import declared_log_key
-from genepool.provenance._files import LocalStore
+from genepool.provenance._files import Store
 from genepool.provenance._merkle import (
     EMPTY_ROOT,
     HASH,
@@ -36,7 +36,7 @@ _CACHED_TILES = 1024
 class LogReader:
     """The reading half of a `Ledger`."""
 
-    def __init__(self, store: LocalStore, signer: Signer | None, verifiers: tuple[Verifier, ...]) -> None:
+    def __init__(self, store: Store, signer: Signer | None, verifiers: tuple[Verifier, ...]) -> None:
         self._store = store
         self._signer = signer
         self._verifiers = verifiers
@@ -49,9 +49,22 @@ class LogReader:
     # -------------------------------------------------------------------------------------- the head
 
     @property
+    def where(self) -> str:
+        """The log's folder, or its URL."""
+        return self._store.where
+
+    @property
     def path(self) -> Path:
-        """The log's folder."""
-        return self._store.root
+        """The log's folder.
+
+        Raises:
+            WorkspaceError: The log does not lie on this machine.
+        """
+        if "://" in self.where:
+            raise WorkspaceError(
+                f"{self.where}: expected a log on this machine, found a URL", hint="copy the log here"
+            )
+        return Path(self.where)
 
     @property
     def origin(self) -> str:
@@ -72,7 +85,7 @@ class LogReader:
     def verifier(self) -> Verifier:
         """The key that the checkpoint verified under."""
         if self._verifier is None:
-            raise LogError(f"{self.path}: the log was not opened")
+            raise LogError(f"{self.where}: the log was not opened")
         return self._verifier
 
     @property
@@ -90,7 +103,7 @@ class LogReader:
         return self.size
 
     def __repr__(self) -> str:
-        return f"Ledger({str(self.path)!r}, {self.origin!r}, size={self.size})"
+        return f"Ledger({self.where!r}, {self.origin!r}, size={self.size})"
 
     def checkpoint(self) -> Checkpoint:
         """The verified head."""
@@ -109,14 +122,14 @@ class LogReader:
         """
         raw = self._store.read("checkpoint")
         if raw is None:
-            raise LogError(f"{self.path}/checkpoint: missing", hint="restore it from a copy of the log")
+            raise LogError(f"{self.where}/checkpoint: missing", hint="restore it from a copy of the log")
         if raw == self._raw:
             return
         head, verifier = self._verified(raw)
         same = head.size > self._head.size or (head.size == self._head.size and head.root == self._head.root)
         if self._raw and not (head.origin == self._head.origin and same):
             raise LogError(
-                f"{self.path}/checkpoint: expected {self._head.origin!r} at size {self._head.size} or more, "
+                f"{self.where}/checkpoint: expected {self._head.origin!r} at size {self._head.size} or more, "
                 f"found {head.origin!r} at {head.size}: rolled back or forked"
             )
         self._raw, self._head, self._verifier = raw, head, verifier
@@ -132,28 +145,30 @@ class LogReader:
             self._rotations = read_rotations(self._store.read, name)
             known += [Verifier(name, public) for public in follow(publics, self._rotations)]
             if not any(f"— {v.name} ".encode() in raw and _names(raw, v) for v in known):
-                declared = follow([v.public for v in self._declared(name)], self._rotations)
+                declared = follow([v.public for v in self._declared(name, raw)], self._rotations)
                 known += [Verifier(name, public) for public in declared]
             head, note = open_checkpoint(raw, known)
         except (SignatureError, LogError) as error:
-            raise type(error)(f"{self.path}/checkpoint: {error.message}", hint=error.hint) from None
+            raise type(error)(f"{self.where}/checkpoint: {error.message}", hint=error.hint) from None
         return head, note.signed_by[0]
 
-    def _declared(self, name: str) -> list[Verifier]:
+    def _declared(self, name: str, raw: bytes) -> list[Verifier]:
         """The log key that entry 0 declares, if the log holds one."""
         data = self._store.read(bundle_path(0))
         if data is None:
-            widths = sorted(
-                (int(w) for w in self._store.names("tile/entries/000.p") if w.isdecimal()), reverse=True
-            )
-            data = self._store.read(bundle_path(0, widths[0])) if widths and 0 < widths[0] < WIDTH else None
+            # Not every store can list: the size line, not yet verified, names the only other candidate.
+            width = raw.split(b"\n", 2)[1].decode("ascii", "replace") if raw.count(b"\n") > 1 else ""
+            found = [*self._store.names("tile/entries/000.p"), width]
+            widths = sorted((int(w) for w in found if w.isdecimal() and len(w) < 4), reverse=True)
+            widths = [w for w in widths if 0 < w < WIDTH]
+            data = self._store.read(bundle_path(0, widths[0])) if widths else None
         if data is None or len(data) < 2:
             return []
         first = data[2 : 2 + (data[0] << 8 | data[1])]
         try:
             declared = declared_log_key(first)
         except (LogError, SignatureError) as error:
-            raise LogError(f"{self.path}/tile/entries/000: entry 0: {error.message}") from None
+            raise LogError(f"{self.where}/tile/entries/000: entry 0: {error.message}") from None
         return [declared] if declared is not None and declared.name == name else []
 
     # ---------------------------------------------------------------------------------------- reading
@@ -252,20 +267,21 @@ class LogReader:
         verify_consistency(old, self.size, before, self.root, path)
         return before, path
 
-    def audit(self, visit: Visit | None = None) -> Audit:
+    def audit(self, visit: Visit | None = None, *, workers: int = 1) -> Audit:
         """Re-hash every entry and tile and compare them with the signed checkpoint.
 
         Args:
             visit: Called with ``(first index, entries, leaf hashes)`` of each bundle.
+            workers: Processes, for a large log on this machine and without ``visit``.
 
         Raises:
             LogError: The message begins with the first bad place.
         """
         self.reload()
         try:
-            return audit(self._store, self._head, visit)
+            return audit(self._store, self._head, visit, workers)
         except LogError as error:
-            raise LogError(f"{self.path}/{error.message}", hint=error.hint) from None
+            raise LogError(f"{self.where}/{error.message}", hint=error.hint) from None
 
 
 def _names(raw: bytes, verifier: Verifier) -> bool:
