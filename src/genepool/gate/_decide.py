@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from genepool.errors import PolicyError
+from genepool.gate._generation import contradictions, generation_lines, maybe_toxic, toxic
 from genepool.gate._human import checkpoint, human, human_slices
 from genepool.records import Case, Decision, Failure, Measure
 
@@ -137,43 +138,6 @@ def _duplicates(m: Measures, config: Config) -> Failure | None:
     )
 
 
-def _toxic(m: Measures, config: Config) -> Failure | None:
-    if not m.toxic:
-        return None
-    return Failure(
-        "GP401",
-        "fail",
-        f"{_images(m.toxic)} above generation {config.generation.max}: machines trained on machines' output",
-        f"leave them out: genepool export {shlex.quote(m.uri)} -o OUT",
-        m.toxic,
-    )
-
-
-def _maybe_toxic(m: Measures, config: Config) -> Failure | None:
-    if not m.maybe_toxic or config.generation.unknown == "exclude":
-        return None
-    return Failure(
-        "GP402",
-        "fail" if config.generation.unknown == "fail" else "undecided",
-        f"{_images(m.maybe_toxic)} known to be synthetic, possibly above generation {config.generation.max}",
-        "say what their model was trained on: genepool register model NAME --trained-on …, "
-        "then genepool register outputs FOLDER --model NAME",
-        m.maybe_toxic,
-    )
-
-
-def _contradictions(m: Measures, config: Config) -> Failure | None:
-    if not m.findings:
-        return None
-    return Failure(
-        "GP403",
-        "fail",
-        f"{_images(m.findings)} whose claimed generation is below the one computed from the pedigree",
-        f"see who signed the claim: genepool verify {shlex.quote(m.uri)}",
-        m.findings,
-    )
-
-
 def _rights(m: Measures, config: Config) -> Failure | None:
     if not m.opted_out or config.policy.rights != "fail":
         return None
@@ -209,9 +173,9 @@ RULES: tuple[Rule, ...] = (
     Rule("GP103", "human-checkpoint", checkpoint),
     Rule("GP301", "diversity", _diversity),
     Rule("GP303", "near-duplicates", _duplicates),
-    Rule("GP401", "generation", _toxic),
-    Rule("GP402", "generation-unknown", _maybe_toxic),
-    Rule("GP403", "generation-claim", _contradictions),
+    Rule("GP401", "generation", toxic),
+    Rule("GP402", "generation-unknown", maybe_toxic),
+    Rule("GP403", "generation-claim", contradictions),
     Rule("GP501", "rights", _rights),
     Rule("GP601", "nothing-left", _nothing_left),
 )
@@ -243,19 +207,7 @@ def _lines(m: Measures, config: Config, found: Mapping[str, str]) -> dict[str, M
             "floor",
             ok("GP101"),
         ),
-        Measure(
-            "generation",
-            "generation",
-            float(m.top),
-            float(m.top),
-            None if m.maybe_toxic and config.generation.unknown != "exclude" else float(m.top),
-            m.kept,
-            "1 + the highest generation of parents and of what the model was trained on; " + counted,
-            float(config.generation.max),
-            "ceiling",
-            ok("GP401", "GP402", "GP403"),
-            f"{_images(m.toxic)} above {config.generation.max}" if m.toxic else "",
-        ),
+        *generation_lines(m, config, ok),
     ]
     if m.diversity is not None:
         d = m.diversity

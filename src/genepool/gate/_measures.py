@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from genepool.errors import MeasureError
+from genepool.gate._generation import ancestry, captions, worst
 from genepool.gate._people import people
 from genepool.records import Case, Estimate, RatioEstimate
 
@@ -45,8 +46,9 @@ class Measures:
         generations: Images by generation, ``"0"``, ``"1"`` …, ``"unknown"`` for synthetic images whose
             generation is unbounded, ``"no origin"`` for images of unknown origin.
         top: Highest generation that some kept image certainly has (0 where nothing is known to be synthetic).
-        toxic: Images certainly above the maximum generation.
-        maybe_toxic: Known-synthetic images that may be above it.
+        worst: What the generation rule holds to its limit: the highest generation or F, the least retention.
+        toxic: Images certainly beyond the limit of the generation rule.
+        maybe_toxic: Known-synthetic images that may be beyond it.
         findings: Images whose claims contradict what was computed.
         diversity: The style diversity index, or None with `diversity_note` saying why.
         duplicates: Share of images that repeat another one.
@@ -70,6 +72,7 @@ class Measures:
     slices: tuple[SliceShare, ...] = ()
     generations: Mapping[str, int] = field(default_factory=dict)
     top: int = 0
+    worst: float | None = None
     toxic: tuple[Case, ...] = ()
     maybe_toxic: tuple[Case, ...] = ()
     findings: tuple[Case, ...] = ()
@@ -98,6 +101,8 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     """
     import pyarrow.compute as pc
 
+    from genepool.origin import judge_generations
+
     if origins.num_rows != catalogue.n:
         raise MeasureError(
             f"origins of {origins.num_rows} images beside a catalogue of {catalogue.n}",
@@ -110,21 +115,13 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     ai = origins.column("ai").to_numpy(zero_copy_only=False)
     human = origins.column("human").to_numpy(zero_copy_only=False)
 
-    def cases(mask: NDArray[np.bool_], reason: str, code: str, text: str) -> tuple[Case, ...]:
-        return tuple(
-            Case(
-                uris[i],
-                reason,
-                text.format(lo=lo[i], hi="∞" if hi[i] < 0 else hi[i], max=config.generation.max),
-                code,
-                digests[i],
-            )
-            for i in np.flatnonzero(mask)
-        )
+    def cases(
+        mask: NDArray[np.bool_], reason: str, code: str, text: Callable[[int], str]
+    ) -> tuple[Case, ...]:
+        return tuple(Case(uris[i], reason, text(i), code, digests[i]) for i in np.flatnonzero(mask).tolist())
 
-    limit = config.generation.max
-    toxic = ai & (lo > limit)
-    maybe = ai & ~toxic & ((hi < 0) | (hi > limit))
+    verdict = judge_generations(origins, config.generation)
+    maybe = verdict.maybe
     rights = catalogue.table(["rights"]).column("rights").to_pylist()
     signals, opted = _opt_outs(rights)
     keep = np.ones(len(uris), bool)
@@ -150,22 +147,21 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
         human=certificate.ratio,
         slices=_slices(origins, reviewed, keep, config),
         generations=_generations(lo, hi, ai, human),
-        top=int(lo[keep & ai].max(initial=0)),
-        toxic=cases(toxic, "generation", "GP401", "generation {lo} or later, the maximum is {max}"),
-        maybe_toxic=cases(
-            maybe, "unknown-generation", "GP402", "generation between {lo} and {hi}, the maximum is {max}"
-        ),
+        top=int(verdict.lo[keep & ai].max(initial=0)),
+        worst=worst(verdict, keep & ai),
+        toxic=cases(verdict.toxic, "generation", "GP401", verdict.sentence),
+        maybe_toxic=cases(maybe, "unknown-generation", "GP402", verdict.sentence),
         findings=_findings(origins, uris, digests),
         diversity=index,
         diversity_note=note,
         duplicates=duplicates,
         redundant=redundant,
-        opted_out=cases(opted, "opted-out", "GP501", "the owner does not allow training on it"),
+        opted_out=cases(opted, "opted-out", "GP501", lambda _: "the owner does not allow training on it"),
         disputed=cases(
             np.asarray(pc.equal(origins.column("status"), "disputed").to_numpy(zero_copy_only=False), bool),
             "disputed",
             "GP201",
-            "its evidence contradicts itself",
+            lambda _: "its evidence contradicts itself",
         ),
         unread=tuple(catalogue.cases()),
         verdicts=looks.verdicts,
@@ -176,6 +172,8 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
             "uncanny": list(looks.uncanny),
             **_extra(catalogue, origins, signals, exact, len(redundant)),
             "detector": _judge(catalogue, workspace, config),
+            "captions": captions(catalogue),
+            **({"lineage": lineage} if (lineage := ancestry(origins, config)) else {}),
         },
     )
 

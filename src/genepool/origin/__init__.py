@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from genepool.origin._ancestry import pedigree
 from genepool.origin._fold import fold
-from genepool.origin._lineage import SET, SetLineage, lineage_findings, lineage_of
+from genepool.origin._lineage import SET, SetLineage, lineage_findings, lineage_of, log_lineage
 from genepool.origin._policy import GenerationVerdict, judge_generations, toxic_words
 from genepool.origin._settle import explain_origin, settle
 
@@ -22,6 +22,7 @@ __all__ = [
     "judge_generations",
     "lineage_findings",
     "lineage_of",
+    "log_lineage",
     "pedigree",
     "settle",
     "toxic_words",

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genepool.lineage import Interval, Pedigree
+from genepool.origin._ancestry import Ancestry
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from genepool.provenance import Trail
 
-__all__ = ["SET", "SetLineage", "attach", "lineage_findings", "lineage_of", "set_lineage"]
+__all__ = ["SET", "SetLineage", "attach", "lineage_findings", "lineage_of", "log_lineage", "set_lineage"]
 
 SET = "this set"
 """Name of the set itself in its pedigree."""
@@ -90,6 +91,13 @@ def set_lineage(
         frozenset(name for name, record in trail.models.items() if record.trusted and name in here),
         lineage_findings(trail, here),
     )
+
+
+def log_lineage(trail: Trail) -> SetLineage:
+    """Everything that the logs say about cohorts and models, without any set."""
+    known = Ancestry(trail)
+    believed = frozenset(name for name, record in trail.models.items() if record.trusted)
+    return SetLineage(known.graph, known.generations, believed, lineage_findings(trail))
 
 
 def lineage_findings(trail: Trail, among: Collection[str] | None = None) -> tuple[str, ...]:
