@@ -19,6 +19,8 @@ VERBS = {
     "scan": "read every image once into the workspace",
     "verify": "compare a dataset's origins with the log",
     "register": "attest a folder of human work, a model, or a model's outputs",
+    "lineage": "the pedigree of a set or a model: generations, inbreeding, retention, with a picture",
+    "compose": "choose how much to take of several pools, and what each constraint costs",
     "detect": "one line per image: the pixel judge's opinion",
     "diversity": "the style diversity index",
     "review": "people judge images: in a browser, or on contact sheets",

@@ -1,0 +1,171 @@
+"""``genepool lineage PATH|MODEL``: the pedigree as a tree, as a picture, as JSON."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genepool.cli._options import (
+    config_option,
+    emit_json,
+    format_option,
+    settings,
+    workers_option,
+    workspace_option,
+)
+from genepool.errors import UsageError
+
+if TYPE_CHECKING:
+    from genepool.config import Config
+    from genepool.origin import SetLineage
+
+__all__ = ["command"]
+
+
+@click.command("lineage")
+@click.argument("what", metavar="PATH|MODEL", required=False)
+@click.option(
+    "--svg", metavar="FILE", help="Where the picture goes (default: pedigree.svg in the workspace)."
+)
+@click.option("--b2", type=float, metavar="B2", help="Variance kept by one pass through a model, in (0, 1].")
+@click.option(
+    "--required-ratio",
+    "target",
+    type=float,
+    metavar="RETENTION",
+    help="Human share that keeps the long-run retention at RETENTION; needs no PATH.",
+)
+@workers_option
+@format_option
+@config_option
+@workspace_option
+def command(
+    what: str | None,
+    svg: str | None,
+    b2: float | None,
+    target: float | None,
+    workers: int | None,
+    output: str,
+    config_file: str | None,
+    workspace: str | None,
+) -> int:
+    """What the images of PATH, or the outputs of MODEL, descend from.
+
+    Generations as intervals (what is not known has no upper end), mean generation, inbreeding F, expected
+    retention, human roots: a tree on the terminal and an SVG file. MODEL may be any registered model or
+    cohort; its log is looked for near the current folder.
+    """
+    config = settings(config_file, workers, generation__b2=b2)
+    if target is not None:
+        _required(config.generation.b2, target, output)
+        if what is None:
+            return 0
+    if what is None:
+        raise UsageError("lineage: expected a PATH or the name of a MODEL, found nothing")
+    found, roots, place = _find(what, workspace, config)
+    from genepool import lineage
+
+    data = lineage.describe(
+        found.pedigree, roots, b2=config.generation.b2, generations=found.generations, most=200, founders=8
+    )
+    data["findings"] = list(found.findings)
+    picture = Path(svg) if svg else place / "pedigree.svg"
+    drawn = lineage.describe(found.pedigree, roots, b2=config.generation.b2, generations=found.generations)
+    partial = picture.with_name(picture.name + ".partial")
+    partial.write_text(lineage.draw(drawn), encoding="utf-8")
+    partial.replace(picture)
+    if output == "json":
+        emit_json({**data, "svg": str(picture)})
+        return 0
+    lines = lineage.tree(data)
+    if data["omitted"]:
+        lines.append(f"… and {data['omitted']:,} ancestors further back")
+    if not data["exact"]:
+        lines.append("F is sampled by gene dropping: too many models for exact coefficients")
+    level = "::warning title=lineage::" if output == "github" else "finding: "
+    lines += [f"{level}{text}" for text in found.findings]
+    lines.append(f"Picture: {_short(picture)}")
+    click.echo("\n".join(lines))
+    return 0
+
+
+def _required(b2: float, target: float, output: str) -> None:
+    from genepool.lineage import required_human_ratio, steady_retention
+
+    ratio = required_human_ratio(b2, target)
+    if output == "json":
+        emit_json(
+            {
+                "schema": "genepool.required-ratio/1",
+                "b2": b2,
+                "retention": target,
+                "human_ratio": ratio,
+                "retention_at_0.70": steady_retention(0.7, b2),
+            }
+        )
+        return
+    click.echo(
+        f"A fresh human share of {ratio:.1%} in every training set keeps {target:.0%} of the variance in the "
+        f"long run, if one pass through the model keeps b² = {b2:g}.\n"
+        f"  At a share of 70% the long run keeps {steady_retention(0.7, b2):.1%}: "
+        "v* = h / (1 − (1 − h)·b²)."
+    )
+
+
+def _find(what: str, workspace: str | None, config: Config) -> tuple[SetLineage, list[str], Path]:
+    """The lineage, the cohorts that were asked for, and the folder where the picture belongs."""
+    if Path(what).exists() or "://" in what:
+        return _of_set(what, workspace, config)
+    from genepool import origin, provenance, store
+
+    if workspace:
+        space = store.Workspace(workspace)
+        trail, place = provenance.open_trail(space, config), space.root
+    else:
+        logs = list(provenance.logs_near(Path.cwd()))
+        if other := os.environ.get("GENEPOOL_WORKSPACE"):
+            logs.append(Path(other) / "ledger")
+        trail, place = provenance.read_trail(logs, config), (logs[0].parent if logs else Path.cwd())
+    found = origin.log_lineage(trail)
+    if what not in found.pedigree:
+        import difflib
+
+        names = list(found.pedigree.names)
+        near = difflib.get_close_matches(what, names, n=1)
+        raise UsageError(
+            f"lineage {what!r}: expected a path or a registered model or cohort, "
+            f"found {', '.join(names[:12]) or 'nothing registered near here'}",
+            hint=f"did you mean {near[0]!r}?" if near else "name the log: --workspace DATASET.genepool",
+        )
+    mine = set(found.pedigree.ancestors([what]))
+    told = tuple(t for t in found.findings if any(f"model {name!r}" in t for name in mine))
+    return type(found)(found.pedigree, found.generations, found.believed, told), [what], place
+
+
+def _of_set(path: str, workspace: str | None, config: Config) -> tuple[SetLineage, list[str], Path]:
+    from genepool import dataset, origin, scan, store
+    from genepool.cli._progress import progress
+
+    opened = dataset.open(path, workspace=workspace)
+    place = store.workspace_for(opened, workspace)
+    with place.lock():
+        with progress() as report:
+            catalogue = scan.scan(opened, place, config=config, progress=report)
+        found = origin.lineage_of(origin.settle(catalogue, place, config))
+    if origin.SET not in found.pedigree:
+        raise UsageError(
+            f"{path}: expected images of registered cohorts or models, found {catalogue.n:,} of unknown origin",
+            hint=f"genepool register human FOLDER --workspace {shlex.quote(str(place.root))}",
+        )
+    return found, [origin.SET], place.root
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
