@@ -136,9 +136,9 @@ def test_a_decision_sent_twice_is_kept_once(place):
 
 def test_other_addresses_need_named_people(tmp_path):
     with pytest.raises(UsageError, match="named users"):
-        Door(b"s" * 32, (), "0.0.0.0")  # noqa: S104  # refused is the point
+        Door(b"s" * 32, (), "0.0.0.0")  # refused is the point
     folder = gallery(tmp_path / "set", tmp_path / "ws", known=0, unknown=3)
-    with served(opened(folder, tmp_path / "ws"), ["test:ann", "test:bob"], host="0.0.0.0") as serving:  # noqa: S104
+    with served(opened(folder, tmp_path / "ws"), ["test:ann", "test:bob"], host="0.0.0.0") as serving:
         assert set(serving.links) == {"test:ann", "test:bob"}
         ann = Caller(serving).enter(serving.links["test:ann"], name="somebody else")
         assert b"test:ann" in ann.call("GET", "/")[2]

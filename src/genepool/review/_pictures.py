@@ -46,7 +46,8 @@ def render(data: bytes, side: int = SIDE) -> bytes:
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if size != image.size:
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        kind = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS
+        image = image.resize(size, kind, reducing_gap=3.0)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
     return out.getvalue()
