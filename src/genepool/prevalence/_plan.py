@@ -20,7 +20,7 @@ from genepool.prevalence._reviewers import Reviewer, audit_share, ceiling, panel
 __all__ = ["TYPICAL", "Plan", "labels_needed", "plan"]
 
 _WEIGHT = 0.9
-_LEARNING, _START = 1.15, 4
+_LEARNING, _START = 1.0, 3
 TYPICAL = Reviewer.of(97, 100, 97, 100, "typical")
 """Who is assumed where nobody has qualified yet: 97 of 100 controls of each kind recognised."""
 
