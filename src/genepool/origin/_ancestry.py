@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +87,17 @@ class Ancestry:
         known = [hi for hi in highs if hi is not None]
         top = max(known) if known and len(known) == len(highs) else None
         return max(lows), None if top is None else max(top, *lows)
+
+    def current(self, claim: Attestation) -> Attestation:
+        """The claim, without its upper end where its model's ancestry is not known any more.
+
+        Outputs are attested with the generation that follows from the model's record on that day. When what
+        the model was trained on is withdrawn later, that number stands on nothing.
+        """
+        ends = self._models.get(claim.model)
+        if ends is None or ends[1] is not None or claim.generation is None or claim.generation[1] is None:
+            return claim
+        return replace(claim, generation=(claim.generation[0], None))
 
     def _believed(self, claim: Attestation) -> bool:
         """Whether it may say which model made an image: a stranger's claim comes without an upper end."""

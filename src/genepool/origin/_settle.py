@@ -195,6 +195,7 @@ class _Folder:
         if (known := self._done.get(key)) is not None:
             return known
         marks = _marks(text)
+        claims = tuple(map(self._ancestry.current, claims))
         evidence = [e for e in (*marks, *map(attested, claims), look, vote) if e is not None]
         ancestry = self._ancestry.of(claims, marks)
         if not whole:
