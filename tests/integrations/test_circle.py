@@ -1,4 +1,4 @@
-"""The whole circle: people's work → check → training → outputs → found again → refused at generation 3."""
+"""The whole circle: human work → check → training → signed outputs → found again → refused at the third."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def stripped(source: Path, target: Path, count: int) -> None:
         with Image.open(path) as image:
             bare = Image.fromarray(np.asarray(image))
         bare.save(target / f"found{i:03}.png", compress_level=9)
-        assert (target / f"found{i:03}.png").read_bytes() != path.read_bytes()
+        assert b"c2pa" in path.read_bytes()
+        assert b"c2pa" not in (target / f"found{i:03}.png").read_bytes()
 
 
 def test_the_whole_circle(tmp_path: Path, photos: dict, studio):
@@ -68,10 +69,11 @@ def test_the_whole_circle(tmp_path: Path, photos: dict, studio):
         model, registered = train(f"painter-{generation}", checked, studio, seed=generation)
         assert registered.generation == (generation, generation)
         outputs = tmp_path / f"outputs-{generation}"
-        with OutputFolder(outputs, f"painter-{generation}", workspace=studio) as folder:
+        with OutputFolder(outputs, f"painter-{generation}", workspace=studio, c2pa=True) as folder:
             folder.add(model.sample(500 if generation == 1 else MIXED, seed=generation))
         assert folder.registration.new == (500 if generation == 1 else MIXED)
         assert folder.registration.generation == (generation, generation)
+        assert folder.signed.n == folder.registration.new
 
         # The next set: the people's work, and some of these pictures as somebody finds them on the web.
         mixed = tmp_path / f"set-{generation}"

@@ -71,6 +71,12 @@ class GatedLoader:
     def __len__(self) -> int:
         return len(self.sampler)
 
+    def __getattr__(self, name: str) -> Any:
+        # What trainers ask a DataLoader for (batch_sampler, num_workers, collate_fn …) is the loader's.
+        if name == "loader":
+            raise AttributeError(name)
+        return getattr(self.loader, name)
+
     def __iter__(self) -> Iterator[Any]:
         # Whatever workers of an earlier, abandoned pass had asked for is asked for again.
         self.sampler.epoch, self.sampler.position = self.epoch, self.position

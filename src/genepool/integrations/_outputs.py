@@ -13,7 +13,7 @@ from genepool.integrations._measure import as_pictures
 if TYPE_CHECKING:
     from genepool.config import Config
     from genepool.integrations._gated import GatedDataset
-    from genepool.provenance import Registration
+    from genepool.provenance import Registration, SignedOutputs
     from genepool.store import Workspace
 
 __all__ = ["OutputFolder", "RegisteredPipeline", "TrainingRun"]
@@ -99,10 +99,12 @@ class OutputFolder:
         model: The registered model.
         workspace: Where the log lies that knows the model: a folder or a `genepool.store.Workspace`.
         cohort: Name of this collection in the log; None: the folder's.
+        c2pa: Sign every file with a C2PA manifest, by the model's own certificate, before it is registered.
         config: Key and trust policy.
 
     Attributes:
         registration: What the log says, after `register`.
+        signed: What was signed, after `register` with ``c2pa``.
 
     Raises:
         UsageError: The model is not registered there.
@@ -115,13 +117,14 @@ class OutputFolder:
         *,
         workspace: Workspace | str | Path,
         cohort: str | None = None,
+        c2pa: bool = False,
         config: Config | None = None,
     ) -> None:
         from genepool import provenance, store
         from genepool.config import load
 
         self.folder = Path(folder).absolute()
-        self.model, self.cohort = model, cohort
+        self.model, self.cohort, self.c2pa = model, cohort, c2pa
         self._config = config or load()
         self._place = workspace if isinstance(workspace, store.Workspace) else store.Workspace(workspace)
         known = provenance.open_trail(self._place, self._config).models
@@ -134,6 +137,7 @@ class OutputFolder:
         numbers = (re.fullmatch(r".*-(\d{6,})", path.stem) for path in self.folder.glob("*.png"))
         self._next = max((int(found[1]) for found in numbers if found), default=-1) + 1
         self.registration: Registration | None = None
+        self.signed: SignedOutputs | None = None
 
     def add(self, images: Any) -> list[Path]:
         """Save pictures; see `as_pictures` for the forms.
@@ -159,12 +163,17 @@ class OutputFolder:
 
         Raises:
             SourceError: There is no picture.
-            IntegrityError: A log does not verify.
+            IntegrityError: A log does not verify, or the certificate to sign with cannot be used.
         """
         from genepool import dataset, provenance, scan
 
         opened = dataset.open(self.folder, workspace=str(self._place.root))
         catalogue = scan.scan(opened, self._place, config=self._config)
+        if self.c2pa:
+            self.signed = provenance.sign_outputs(
+                catalogue, self._place, model=self.model, config=self._config
+            )
+            catalogue = scan.scan(opened, self._place, config=self._config)  # the bytes are new ones
         self.registration = provenance.register_outputs(
             catalogue, self._place, model=self.model, cohort=self.cohort, config=self._config
         )

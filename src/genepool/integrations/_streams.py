@@ -20,7 +20,8 @@ class Stream:
     """The images of one epoch in a sampler's order, verified as they are read; iterating again: the next one.
 
     Consecutive images belong to one batch, so grouping them by the sampler's batch size gives its batches.
-    Workers of a torch DataLoader share the batches out, whole ones each.
+    Workers of a torch DataLoader share the batches out, whole ones each; they work on copies, so call
+    ``sampler.set_epoch`` before each epoch there.
 
     Args:
         dataset: What was approved.
@@ -55,6 +56,10 @@ class Stream:
                 "txt": (sample.caption or "").encode(),
                 "json": _json(facts),
             }
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        """As iterating: ``webdataset`` calls its stages."""
+        return iter(self)
 
     def facts(self, index: int) -> dict[str, Any]:
         """What is known about an image: whether it is verified human, and its highest possible generation."""
