@@ -101,7 +101,7 @@ class Sequential:
         together: bool = False,
     ) -> None:
         for one in reviewers:
-            if why := one.refusal(alpha):
+            if why := one.refusal():
                 raise MeasureError(
                     f"reviewer {one.name or '?'} may not certify by sight: {why}",
                     hint="judge more controls, or attest images by evidence: genepool register human FOLDER",

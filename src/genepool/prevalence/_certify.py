@@ -112,7 +112,7 @@ def certify(
     exact = human_ratio(human[mask], ai[mask], alpha=alpha)
     unknown = mask & ~human & ~ai
     looks = [look for look in sample.looks if unknown[look.row]]
-    people, refused = _people(sample, looks, alpha)
+    people, refused = _people(sample, looks)
     chosen, waiting = _chosen(looks, people)
     base = Certificate(exact, refused=refused, waiting=waiting)
     if exact.n == 0 or exact.lower >= floor or exact.upper < floor or not 0 < floor < 1:
@@ -120,10 +120,9 @@ def certify(
     judged = sum(bool(unknown[row]) for row in sample.judged)
     population = Population(exact.n, int(human[mask].sum()), int(ai[mask].sum()), judged, sample.before)
     if not chosen:
-        able = any(not r.refusal(alpha) for r in sample.reviewers.values())
-        known = [r for r in sample.reviewers.values() if not r.refusal(alpha)]
+        known = [r for r in sample.reviewers.values() if not r.refusal()]
         why = sample.note or ("nobody who may certify by sight has judged" if looks else "no answers yet")
-        controls = 0 if able else 2 * CONTROLS
+        controls = 0 if known else 2 * CONTROLS
         found = plan(population, floor, alpha, reviewers=known, seconds=sample.seconds, controls=controls)
         return replace(base, plan=found, note=why)
     values[unknown] = filled(values[unknown])
@@ -140,16 +139,14 @@ def certify(
     return _certificate(base, running, population, sample.seconds)
 
 
-def _people(
-    sample: Sample, looks: Sequence[Look], alpha: float
-) -> tuple[tuple[Reviewer, ...], dict[str, str]]:
+def _people(sample: Sample, looks: Sequence[Look]) -> tuple[tuple[Reviewer, ...], dict[str, str]]:
     """Whose answers count, and why those of the others do not."""
     names = dict.fromkeys(name for look in looks for name in look.answers)
     refused = {}
     for name in names:
         known = sample.reviewers.get(name)
         why = f"no controls judged, a qualification needs {CONTROLS} of each kind"
-        if known is None or (why := known.refusal(alpha)):
+        if known is None or (why := known.refusal()):
             refused[name] = why
     used = [sample.reviewers[name] for name in names if name not in refused]
     # Bounds must hold for everybody who might have qualified, not only for those who did.

@@ -82,7 +82,7 @@ class BettingGame:
         share = np.clip(self.candidates / max(self.left, 1), 0.0, 1.0)
         self._guess = share + _AHEAD * (1 - share)
         self._sums = np.zeros((4, runs))  # of y, f, y·f, f·f over the draws
-        start = np.where(self.candidates < 0, math.inf, 0.0)
+        start = np.where(self.candidates < -1e-9, math.inf, 0.0)
         self.log_capital = np.broadcast_to(start, (runs, self.candidates.shape[1])).copy()
         self.best = self.log_capital.copy()
 
