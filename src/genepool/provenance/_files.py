@@ -147,6 +147,17 @@ class LocalStore:
         self._dirty_folders.update(str(made.parent) for made in missing)
         self._folders.add(folder)
 
+    def _make_root(self) -> None:
+        """The log's own folder, durably: its name lies in a folder that no barrier would force."""
+        if self.where in self._folders:
+            return
+        before = self._dirty_folders
+        self._dirty_folders = set()
+        self._make_folder(self.where)
+        made, self._dirty_folders = self._dirty_folders, before
+        for folder in sorted(made):
+            _fsync(folder)
+
     def remove(self, path: str) -> None:
         """Remove a file, and its folder when that is empty; missing ones are fine."""
         with contextlib.suppress(OSError):
@@ -188,7 +199,7 @@ class LocalStore:
             WorkspaceError: The disk is full or not writable.
         """
         with _writing(self._at(path)):
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._make_root()
             atomic_write(Path(self._at(path)), data)
 
     def append(self, path: str, data: bytes) -> None:
@@ -243,7 +254,7 @@ class LocalStore:
         """
         full = self._at(".lock")
         with _writing(full):
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._make_root()
             handle = os.open(full, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             deadline = time.monotonic() + timeout

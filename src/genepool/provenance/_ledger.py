@@ -205,6 +205,7 @@ class Ledger(LogReader):
         signer = self._log_signer()
         old = dict(self._load_edge())
         try:
+            self._drop_leftovers(self.size, self.size + len(batch))
             edge, tail = self._write_tiles(old, batch)
             head = Checkpoint(self.origin, self.size + len(batch), root_of_edge(edge))
             self._store.barrier()
@@ -297,6 +298,19 @@ class Ledger(LogReader):
                 )
             return int(size), value
         return None
+
+    def _drop_leftovers(self, old: int, new: int) -> None:
+        """Remove partial tiles that a crashed append left where this one's will stand.
+
+        They were never signed, and may be torn; beside the new ones they would look like damage.
+        """
+        for level, index, width in right_edge(new):
+            full, before = tile_count(old, level)
+            kept = before if index == full else 0
+            for path in (tile_path(level, index), *([bundle_path(index)] if level == 0 else [])):
+                for name in self._store.names(f"{path}.p"):
+                    if not name.isdecimal() or kept < int(name) != width:
+                        self._store.remove(f"{path}.p/{name}")
 
     def _drop_partials(self, old: int, new: int) -> None:
         """Partial tiles may go once their full tile is published."""
