@@ -23,6 +23,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/bench_scan.py
 	$(BIN)/python bench/bench_ledger.py
 	$(BIN)/python bench/bench_diversity.py
+	$(BIN)/python bench/bench_certificate.py --runs 300
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -250,3 +250,32 @@ def test_a_reviewer_inside_the_certificate_costs_labels_and_never_truth():
         audit(scores, lambda i: True, reviewer=Reviewer.of(60, 100, 60, 100, "r"))
     with pytest.raises(MeasureError, match="needs 100 of each"):
         audit(scores, lambda i: True, reviewer=Reviewer.of(99, 99, 200, 200))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_taking_out_what_was_called_ai_and_drawing_again_fools_nobody(told):
+        own = 0.05 * audit_share([one])
+        game = Auditor(np.full(n, 0.5), past, 0.9, own, rates, starts=[human, human + 1])
+    # the same answers count again in the new order. What is left was selected by these very answers.
+    runs, rng, recalls, lost = 40, np.random.default_rng(6), (0.95, 0.75), 0
+    one = Reviewer.of(3800, 4000, 3000, 4000)
+    for _ in range(runs):
+        truth = rng.permutation(np.arange(1000) < 600)
+        says = truth ^ (rng.random(1000) >= np.where(truth, *recalls))
+        first = np.arange(1000) < 900
+        left = ~(first & ~says)
+        truth, says, judged = truth[left], says[left], int((first & left).sum())
+        n, human = len(truth), int(truth.sum())
+        past = Population(n, 0, 0, judged, 900) if told else Population(n)
+        rates = [panel_rates([one], 0.05)]
+        game = Auditor(
+            np.full(n, 0.5), past, 0.9, 0.05 * audit_share([one]), rates, starts=[human, human + 1]
+        )
+        for i in rng.permutation(n)[:150]:
+            game.see(0.5, bool(says[i]), not says[i])
+        lower, upper = game.bounds()
+        lost += lower[0] > human / n + 1e-12 or upper[0] < human / n - 1e-12
+    if told:
+        assert clopper_pearson(int(lost), runs, 0.02)[0] <= 0.05
+    else:
+        assert lost > runs / 2  # who is not told that answers came first is fooled
