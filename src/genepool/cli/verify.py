@@ -85,7 +85,7 @@ def command(
         trust=_trust(config_file, trust_file),
         policy=_policy(policy_file),
         roots=_bytes(roots) if roots else b"",
-        headers=_headers(headers) if headers else None,
+        headers=read_headers(headers) if headers else None,
         config=settings(config_file) if config_file else None,
     )
     if output == "json":
@@ -136,7 +136,7 @@ def _bytes(path: str) -> bytes:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _headers(path: str) -> dict[int, bytes]:
+def read_headers(path: str) -> dict[int, bytes]:
     """Block headers by height, from lines ``height hex``; ``#`` begins a comment."""
     found = {}
     for number, line in enumerate(_bytes(path).decode("ascii", "replace").splitlines(), 1):
@@ -206,6 +206,10 @@ def _print(found: OriginReport, path: str, aside: int) -> None:
             click.echo(f"  {word:<18} {count:>10,}  {share:6.1%}{_makers(found, state)}")
     if found.n_untrusted:
         click.echo(f"  {found.n_untrusted:,} of the unknown are claimed by keys that are not trusted")
+    if found.n_recovered:
+        makers = sorted({claim.model or claim.cohort for claim in found.recovered.values()} - {""})
+        by = f" ({', '.join(makers[:3])})" if makers else ""
+        click.echo(f"  {found.n_recovered:,} of the unknown look like images attested as AI{by}: recovered")
     if aside:
         click.echo(f"  {aside:,} files were set aside and are not counted")
     click.echo(

@@ -35,9 +35,17 @@ from genepool.provenance._export import FORMATS, export_log, render
 from genepool.provenance._export_facts import About
 from genepool.provenance._fold import CLASSES, LogState, find_entry, read_log
 from genepool.provenance._heads import check_head
-from genepool.provenance._keys import OwnKey, change_passphrase, load_key, load_public, rotate_key
+from genepool.provenance._keys import (
+    OwnKey,
+    change_passphrase,
+    load_key,
+    load_public,
+    rotate_key,
+    witness_key,
+)
 from genepool.provenance._ledger import Ledger
 from genepool.provenance._lineages import CohortRecord, ModelRecord
+from genepool.provenance._lookup import Found, Lookup
 from genepool.provenance._models import register_model
 from genepool.provenance._note import Signer, Verifier
 from genepool.provenance._proof import Proof
@@ -45,6 +53,7 @@ from genepool.provenance._quorum import LogPolicy, load_policy
 from genepool.provenance._register import Registration, register_human, register_outputs
 from genepool.provenance._seal import Seal, seal
 from genepool.provenance._sidecar import Sidecar
+from genepool.provenance._trace import Trace, trace_cohort, trace_image, trace_model
 from genepool.provenance._trail import Trail, open_trail, read_trail
 from genepool.provenance._trust import Trust, load_trust
 from genepool.provenance._verdicts import (
@@ -58,6 +67,7 @@ from genepool.provenance._verify import Finding, Verification, verify_certificat
 from genepool.provenance._withdraw import revoke_key, withdraw
 from genepool.provenance._witness import Witness
 from genepool.provenance._witness_http import serve_witness
+from genepool.provenance._writer import take_over
 
 __all__ = [
     "CERTIFICATE",
@@ -74,9 +84,11 @@ __all__ = [
     "CohortRecord",
     "DataProvenanceBlockchain",
     "Finding",
+    "Found",
     "Ledger",
     "LogPolicy",
     "LogState",
+    "Lookup",
     "ModelRecord",
     "OriginReport",
     "OwnKey",
@@ -87,6 +99,7 @@ __all__ = [
     "SignedOutputs",
     "Signer",
     "State",
+    "Trace",
     "Trail",
     "Trust",
     "VerdictBatch",
@@ -126,9 +139,14 @@ __all__ = [
     "serve_witness",
     "sign_outputs",
     "submit_head",
+    "take_over",
+    "trace_cohort",
+    "trace_image",
+    "trace_model",
     "upgrade_anchors",
     "verdict_digest",
     "verify_anchors",
     "verify_certificate",
     "withdraw",
+    "witness_key",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genepool.config import Config, load
-from genepool.provenance._trail import Trail, as_digests, open_trail
+from genepool.provenance._trail import BY_LOOKS, Trail, as_digests, open_trail
 from genepool.records import Attestation
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class OriginReport:
         n_ai: Attested as made by a model, undisputed.
         n_disputed: Attested as both.
         n_untrusted: Unknown images that an untrusted key calls human.
+        n_recovered: Unknown images that look like one that is attested as AI (`recovered` names them); they
+            stay unknown here, because looks prove nothing.
         lower: Share that is certainly human if the keys are honest: ``n_human / n``.
         upper: Largest human share that the log allows: ``1 − n_ai / n``.
         root: Merkle root of the dataset, hex.
@@ -65,6 +67,7 @@ class OriginReport:
         pixel: NDArray[np.uint8],
         *,
         root: str = "",
+        phash: Sequence[bytes | None] | None = None,
     ) -> None:
         self.n = len(sha256)
         self.root = root
@@ -94,8 +97,21 @@ class OriginReport:
         self.n_human, self.n_ai = self.counts["human"], self.counts["ai"]
         self.n_disputed = self.counts["disputed"]
         self.n_untrusted = int(((state == 0) & (self._claim >= 0)).sum())
+        self._recover(phash)
         self.lower = self.n_human / self.n if self.n else 0.0
         self.upper = 1 - self.n_ai / self.n if self.n else 1.0
+
+    def _recover(self, phash: Sequence[bytes | None] | None) -> None:
+        """Look for unclaimed images by their looks."""
+        self.recovered: dict[int, Attestation] = {}
+        unclaimed: list[int] = np.flatnonzero(self._claim < 0).tolist()
+        lost = [at for at in unclaimed if phash is not None and phash[at]]
+        if phash is not None and lost and len(self._trail):
+            found = self._trail.recover(as_digests([phash[at] or b"" for at in lost]))
+            for image, claim in zip(found.image.tolist(), found.claim.tolist(), strict=True):
+                if self._trail.is_ai[claim]:
+                    self.recovered.setdefault(lost[image], self._trail.attestation(claim, BY_LOOKS))
+        self.n_recovered = len(self.recovered)
 
     def _any(self, images: NDArray[np.int64]) -> NDArray[np.bool_]:
         found = np.zeros(self.n, np.bool_)
@@ -137,6 +153,7 @@ class OriginReport:
             "root": self.root,
             "counts": dict(self.counts),
             "untrusted": self.n_untrusted,
+            "recovered": self.n_recovered,
             "human_share": {
                 "value": None,
                 "lower": self.lower,
@@ -240,11 +257,13 @@ class DataProvenanceBlockchain:
 
 def report_origins(catalogue: Any, trail: Trail) -> OriginReport:
     """The report on a scanned dataset."""
-    table = catalogue.table(["uri", "sha256", "pixel"])
+    looks = ["phash"] if "phash" in getattr(catalogue, "columns", ()) else []
+    table = catalogue.table(["uri", "sha256", "pixel", *looks])
     return OriginReport(
         trail,
         table["uri"],
         as_digests(table["sha256"].to_pylist()),
         as_digests(table["pixel"].to_pylist()),
         root=catalogue.root().hex(),
+        phash=table["phash"].to_pylist() if looks else None,
     )

@@ -14,7 +14,7 @@ from genepool.provenance._files import atomic_write
 from genepool.provenance._keyfile import is_protected, protect, read_key, read_public
 from genepool.provenance._note import Signer, Verifier
 
-__all__ = ["OwnKey", "change_passphrase", "load_key", "load_public", "rotate_key"]
+__all__ = ["OwnKey", "change_passphrase", "load_key", "load_public", "rotate_key", "witness_key"]
 
 _ENVIRONMENT = "GENEPOOL_KEY"
 _PASSPHRASE = "GENEPOOL_PASSPHRASE"  # noqa: S105  # the variable's name
@@ -147,6 +147,25 @@ def _create(path: Path) -> OwnKey:
             hint="set GENEPOOL_HOME to a folder of yours, or GENEPOOL_KEY to a key",
         ) from None
     return OwnKey(signer, str(path), created=True, protected=bool(phrase))
+
+
+def witness_key(path: str | Path) -> Signer:
+    """A witness's own private key, made when its file is missing. It must serve nothing else.
+
+    Raises:
+        SignatureError: The key is malformed, or others may read its file.
+        WorkspaceError: The file cannot be read or written.
+    """
+    place = Path(path)
+    if place.exists():
+        return _read(place, named="--key").signer
+    signer = Signer.generate(f"witness-{secrets.token_hex(4)}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(place, _file(signer, os.environ.get(_PASSPHRASE, "")), mode=0o600)
+    except OSError as error:
+        raise WorkspaceError(f"{place}: the witness's key cannot be written: {error.strerror}") from None
+    return signer
 
 
 def rotate_key(config: Config | None = None) -> OwnKey:

@@ -192,7 +192,10 @@ def _register_images(
             known |= _already(writer, same, name, origin, model, end)
         fresh = list({sha: at for at, sha in enumerate(shas) if sha not in known}.values())
         if fresh:
-            details = commit_details([{**detail, "uri": uris[at]} for at in fresh])
+            looks = _looks(catalogue, fresh)
+            details = commit_details(
+                [{**detail, **look, "uri": uris[at]} for at, look in zip(fresh, looks, strict=True)]
+            )
             Sidecar(workspace.root).add(details)
             common: dict[str, Any] = {
                 "kind": "origin",
@@ -220,6 +223,14 @@ def _register_images(
             set_aside=aside,
             notes=tuple(notes),
         )
+
+
+def _looks(catalogue: Catalogue, rows: Sequence[int]) -> list[dict[str, str]]:
+    """The perceptual hashes of these rows as detail, where the scan made them."""
+    if "phash" not in getattr(catalogue, "columns", ()):
+        return [{}] * len(rows)
+    hashes = catalogue.table(["phash"])["phash"].to_pylist()
+    return [{"phash": hashes[at].hex()} if hashes[at] else {} for at in rows]
 
 
 def registration(writer: Writer, **fields: Any) -> Registration:

@@ -1,7 +1,8 @@
-"""Personal detail beside the log (artist names, file names): erasable, bound to entries by salted hashes.
+"""Personal detail beside the log (artists, file names, looks): erasable, bound to entries by salted hashes.
 
 An entry holds ``det`` = SHA-256(32-byte salt ‖ detail). The salt and the detail lie in ``detail.sqlite`` of
-the workspace. Once both are deleted, what stays in the log says nothing and cannot be guessed at.
+the workspace. Once both are deleted, what stays in the log says nothing and cannot be guessed at. The
+perceptual hash lies here too (``phash``): it says what a picture looks like, and must be erasable with it.
 """
 
 from __future__ import annotations
@@ -97,6 +98,24 @@ class Sidecar:
             return sum(
                 connection.execute("DELETE FROM detail WHERE det = ?", (det,)).rowcount for det in dets
             )
+
+    def get(self, det: bytes) -> dict[str, Any] | None:
+        """One detail, checked against its commitment; None: erased, or never there.
+
+        Raises:
+            LogError: It was changed.
+            WorkspaceError: The file cannot be read.
+        """
+        if not self.path.exists():
+            return None
+        with self._open(write=False) as connection:
+            row = connection.execute("SELECT salt, body FROM detail WHERE det = ?", (det,)).fetchone()
+        if row is None:
+            return None
+        if sha256(row[0] + row[1]).digest() != det:
+            raise LogError(f"{self.path}: detail {det.hex()}: does not have the hash that the log holds")
+        found: dict[str, Any] = orjson.loads(row[1])
+        return found
 
     def load(self) -> dict[bytes, dict[str, Any]]:
         """Every detail that is still there, by its 32-byte commitment, each checked against it.

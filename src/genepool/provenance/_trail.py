@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from genepool.provenance._heads import check_head, pin_head
 from genepool.provenance._keys import load_public
 from genepool.provenance._ledger import Ledger
 from genepool.provenance._lineages import CohortRecord, ModelRecord, gather_cohorts, gather_models
+from genepool.provenance._looks import LookIndex
 from genepool.provenance._sidecar import Sidecar
 from genepool.provenance._trust import Trust, load_trust
 from genepool.records import Attestation, OriginClass
@@ -27,14 +29,15 @@ __all__ = ["Index", "Matches", "Trail", "as_digests", "open_trail", "read_trail"
 
 _HUMAN = np.array([OriginClass(value).is_human for value in CLASSES])
 _AI = np.array([OriginClass(value).is_ai for value in CLASSES])
-BY_SHA, BY_PIXEL = 0, 1
+BY_SHA, BY_PIXEL, BY_LOOKS = 0, 1, 2
+_MATCHED: tuple[Literal["sha256", "pixel", "phash"], ...] = ("sha256", "pixel", "phash")
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
     """Claims that match images, as parallel arrays, ordered by image.
 
-    ``image`` and ``claim`` are positions; ``by`` is 0 for equal bytes, 1 for an equal raster.
+    ``image`` and ``claim`` are positions; ``by`` is 0 for equal bytes, 1 for an equal raster, 2 for looks.
     """
 
     image: NDArray[np.int64]
@@ -57,6 +60,7 @@ class Trail:
         self.logs = tuple(states)
         self._trust = trust
         self._details: dict[bytes, dict[str, object]] | None = None
+        self._looks: tuple[LookIndex, NDArray[np.int64]] | None = None
         revoked = _revoked(states, trust, found)
         trusted = {n: _trusted_batches(state, trust, revoked, found) for n, state in enumerate(states)}
         for state in states:
@@ -119,12 +123,39 @@ class Trail:
         order = np.argsort(image, kind="stable")
         return Matches(image[order], claim[order], by[order])
 
-    def attestations(self, sha256: Sequence[bytes], pixel: Sequence[bytes]) -> list[tuple[Attestation, ...]]:
+    def recover(self, phash: NDArray[np.uint8]) -> Matches:
+        """Claims about images that look the same, for images that neither bytes nor raster find.
+
+        Args:
+            phash: ``(n, 32)`` uint8 perceptual hashes.
+        """
+        index, claims = self._look_index()
+        image, known, _ = index.nearest(phash)
+        return Matches(image, claims[known], np.full(len(image), BY_LOOKS, np.int8))
+
+    def _look_index(self) -> tuple[LookIndex, NDArray[np.int64]]:
+        """Looks of all live claims whose detail is still there, and which claim each belongs to."""
+        if self._looks is None:
+            hashes, claims = [], []
+            for claim in range(len(self)):
+                state, row = self.logs[int(self._log[claim])], int(self._row[claim])
+                look = self._detail(state.claims.detail[row].tobytes()).get("phash")
+                if isinstance(look, str) and len(look) == 64:
+                    hashes.append(bytes.fromhex(look))
+                    claims.append(claim)
+            self._looks = LookIndex(as_digests(hashes)), np.array(claims, np.int64)
+        return self._looks
+
+    def attestations(
+        self, sha256: Sequence[bytes], pixel: Sequence[bytes], phash: Sequence[bytes | None] | None = None
+    ) -> list[tuple[Attestation, ...]]:
         """What keys claim about each image.
 
         Args:
             sha256: SHA-256 of each image's bytes, 32 bytes each.
             pixel: Pixel hash of each image, in the same order; empty: match by bytes only.
+            phash: Perceptual hash of each image (None: it has none), in the same order; an image that neither
+                bytes nor raster find is looked for by it. None: not done.
 
         Returns:
             One tuple an image, in the order given; empty where nothing is claimed.
@@ -136,6 +167,11 @@ class Trail:
         claims = zip(matches.image.tolist(), matches.claim.tolist(), matches.by.tolist(), strict=True)
         for image, claim, by in claims:
             result[image] = (*result[image], self.attestation(claim, by))
+        if phash is not None and len(self):
+            lost = [at for at, look in enumerate(phash) if look and not result[at]]
+            found = self.recover(as_digests([phash[at] or b"" for at in lost])) if lost else None
+            for image, claim in zip(found.image.tolist(), found.claim.tolist(), strict=True) if found else ():
+                result[lost[image]] = (*result[lost[image]], self.attestation(claim, BY_LOOKS))
         return result
 
     def attestation(self, claim: int, by: int) -> Attestation:
@@ -152,7 +188,7 @@ class Trail:
             origin=CLASSES[claims.origin[row]],
             key=batch.key.id,
             trusted=trusted,
-            matched_by="sha256" if by == BY_SHA else "pixel",
+            matched_by=_MATCHED[by],
             cohort=claims.names[claims.cohort[row]],
             model=claims.names[claims.model[row]],
             generation=(lo, hi if believed else None),
@@ -173,12 +209,24 @@ class Trail:
                     found[state.claims.names[code]] += count
         return dict(found.most_common())
 
+    def members_of(self, cohort: str) -> NDArray[np.uint8]:
+        """SHA-256 of every image that counts as a cohort's, ``(n, 32)`` uint8."""
+        found = [np.zeros((0, 32), np.uint8)]
+        for state in self.logs:
+            claims = state.claims
+            if cohort in claims.names:
+                found.append(claims.sha[claims.attested & (claims.cohort == claims.names.index(cohort))])
+        return np.concatenate(found)
+
     def _artist(self, det: bytes) -> str:
+        return str(self._detail(det).get("artist", ""))
+
+    def _detail(self, det: bytes) -> Mapping[str, object]:
         if self._details is None:
             self._details = {}
             for state in self.logs:
                 self._details.update(Sidecar(Path(state.path).parent).load())
-        return str(self._details.get(det, {}).get("artist", ""))
+        return self._details.get(det, {})
 
 
 class Index:
@@ -250,7 +298,7 @@ def _trusted_batches(
     return frozenset(good)
 
 
-def read_trail(paths: Iterable[Path], config: Config | None = None) -> Trail:
+def read_trail(paths: Iterable[Path | str], config: Config | None = None) -> Trail:
     """Audit and read just these logs.
 
     Raises:

@@ -21,7 +21,7 @@ from genepool.provenance._merkle import leaf_hashes, root
 from genepool.provenance._note import Signer
 from genepool.store import Workspace
 
-__all__ = ["Writer", "now", "open_writer"]
+__all__ = ["Writer", "now", "open_writer", "take_over"]
 
 
 def now() -> int:
@@ -90,6 +90,20 @@ def open_writer(workspace: Workspace, config: Config | None) -> Iterator[Writer]
             yield Writer(ledger, key, read_log(ledger))
         finally:
             pin_head(ledger)
+
+
+def take_over(workspace: Workspace, config: Config | None = None) -> str:
+    """Let a workspace's log go over to the user's present key, if an older one of his signs it.
+
+    Returns:
+        The log's name; empty: nothing was to be done.
+
+    Raises:
+        LogError: The log is damaged or was rolled back.
+    """
+    with open_writer(workspace, config) as writer:
+        moved = any(r.new.public == writer.key.signer.verifier.public for r in writer.ledger.rotations)
+        return writer.ledger.origin if moved else ""
 
 
 def _taken_over(ledger: Ledger, key: OwnKey) -> bool:

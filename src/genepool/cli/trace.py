@@ -1,0 +1,61 @@
+"""``genepool trace IMAGE|MODEL``: what it reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from genepool.cli._ledger_place import digest_of, nearby_workspace
+from genepool.cli._options import config_option, emit_json, format_option, settings, workspace_option
+from genepool.errors import UsageError
+
+
+@click.command("trace")
+@click.argument("what")
+@format_option
+@config_option
+@workspace_option
+def command(what: str, output: str, config_file: str | None, workspace: str | None) -> int:
+    """List the sets, models and certificates that an image (a file) or a model (a name) reached.
+
+    That is what a withdrawal of it would touch. Every log that the workspace reads is audited first.
+    """
+    from genepool import provenance, store
+
+    config = settings(config_file)
+    is_file = Path(what).is_file()
+    near = digest_of(what)[1] if is_file else None
+    usable = near if near is not None and (near / "ledger").is_dir() else None
+    place = store.Workspace(Path(workspace) if workspace else usable or nearby_workspace())
+    trail = provenance.open_trail(place, config)
+    if is_file:
+        found = provenance.trace_image(trail, digest_of(what)[0])
+    elif what in trail.models:
+        found = provenance.trace_model(trail, what)
+    elif what in trail.cohorts:
+        found = provenance.trace_cohort(trail, what)
+    else:
+        raise UsageError(
+            f"trace {what!r}: expected an image file or a registered model or cohort, found neither",
+            hint=f"registered: {', '.join([*trail.models, *trail.cohorts]) or 'nothing'}",
+        )
+    if output == "json":
+        emit_json({"schema": "genepool.trace/1", **found.to_json()})
+        return 0
+    click.echo(found.start)
+    for one in found.reached:
+        detail = f" ({one.detail})" if one.detail else ""
+        via = f", through {one.via}" if one.steps > 1 else ""
+        click.echo(f"  {one.kind} {one.name}{detail}{via}")
+    if not found.reached:
+        click.echo("  reached nothing that the logs know of")
+    for root in found.unknown:
+        click.echo(f"  set {root} may hold it, too: its list of members is not kept here")
+    counts = ", ".join(
+        f"{len(names)} {kind}{'s' if len(names) > 1 else ''}"
+        for kind in ("cohort", "dataset", "model", "certificate")
+        if (names := found.names(kind))
+    )
+    click.echo(f"A withdrawal would touch {counts or 'nothing'}.")
+    return 0
