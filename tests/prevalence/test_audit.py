@@ -254,11 +254,11 @@ def test_a_reviewer_inside_the_certificate_costs_labels_and_never_truth():
 
 @pytest.mark.parametrize("told", [True, False])
 def test_taking_out_what_was_called_ai_and_drawing_again_fools_nobody(told):
-        own = 0.05 * audit_share([one])
-        game = Auditor(np.full(n, 0.5), past, 0.9, own, rates, starts=[human, human + 1])
-    # the same answers count again in the new order. What is left was selected by these very answers.
+    # A reviewer who misses a quarter of the AI images judges 900 of 1,000; what was called AI is taken out,
+    # and the same answers count again in the new order. What is left was selected by these very answers.
     runs, rng, recalls, lost = 40, np.random.default_rng(6), (0.95, 0.75), 0
     one = Reviewer.of(3800, 4000, 3000, 4000)
+    rates, own = [panel_rates([one], 0.05)], 0.05 * audit_share([one])
     for _ in range(runs):
         truth = rng.permutation(np.arange(1000) < 600)
         says = truth ^ (rng.random(1000) >= np.where(truth, *recalls))
@@ -267,10 +267,7 @@ def test_taking_out_what_was_called_ai_and_drawing_again_fools_nobody(told):
         truth, says, judged = truth[left], says[left], int((first & left).sum())
         n, human = len(truth), int(truth.sum())
         past = Population(n, 0, 0, judged, 900) if told else Population(n)
-        rates = [panel_rates([one], 0.05)]
-        game = Auditor(
-            np.full(n, 0.5), past, 0.9, 0.05 * audit_share([one]), rates, starts=[human, human + 1]
-        )
+        game = Auditor(np.full(n, 0.5), past, 0.9, own, rates, starts=[human, human + 1])
         for i in rng.permutation(n)[:150]:
             game.see(0.5, bool(says[i]), not says[i])
         lower, upper = game.bounds()
