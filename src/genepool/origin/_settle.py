@@ -43,8 +43,9 @@ def settle(catalogue: Catalogue, workspace: Workspace, config: Config) -> pa.Tab
     Returns:
         One row per image in the order of ``catalogue.table()``: ``uri, sha256, origin, tier, status, human,
         ai, p_human, lo, hi`` (null = no upper end), ``model, artist, source, style`` (null = not known),
-        ``reasons`` (JSON list of sentences), ``finding`` (null, or how claims contradict the pedigree). The
-        set's pedigree travels in the schema's metadata (`genepool.origin.lineage_of`).
+        ``reasons`` (JSON list of sentences), ``finding`` (null, or how claims contradict the pedigree),
+        ``cohort`` (null = in no registered collection). The set's pedigree travels in the schema's metadata
+        (`genepool.origin.lineage_of`).
 
     Raises:
         IntegrityError: A log that is read does not verify.
@@ -334,6 +335,7 @@ class _Result:
                 **{n: pa.array(self.words[n], text) for n in ("model", "artist", "source", "style")},
                 "reasons": pa.array(reasons, text),
                 "finding": pa.array(self.words["finding"], text),
+                "cohort": pa.array(self.cohort, text),
             }
         )
 
