@@ -51,7 +51,7 @@ from genepool.provenance._note import Signer, Verifier
 from genepool.provenance._proof import Proof
 from genepool.provenance._quorum import LogPolicy, load_policy
 from genepool.provenance._register import Registration, register_human, register_outputs
-from genepool.provenance._seal import Seal, seal
+from genepool.provenance._seal import Seal, seal, seal_subset
 from genepool.provenance._sidecar import Sidecar
 from genepool.provenance._trace import Trace, trace_cohort, trace_image, trace_model
 from genepool.provenance._trail import Trail, open_trail, read_trail
@@ -136,6 +136,7 @@ __all__ = [
     "revoke_key",
     "rotate_key",
     "seal",
+    "seal_subset",
     "serve_witness",
     "sign_outputs",
     "submit_head",

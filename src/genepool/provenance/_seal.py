@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from genepool.store import Catalogue
 
-__all__ = ["Seal", "seal"]
+__all__ = ["Seal", "seal", "seal_subset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,43 @@ def seal(
             key_created=key.created,
             certificate=certificate,
         )
+
+
+def seal_subset(
+    workspace: Workspace, catalogue: Catalogue, origins: pa.Table, config: Config | None = None
+) -> str:
+    """Record a part of a checked set as a dataset of its own, so that a model can name it by its root.
+
+    No decision and no certificate are written: those are about the whole set.
+
+    Args:
+        workspace: Where the log lies.
+        catalogue: The part, a selection of the checked set's.
+        origins: Its settled origins, in its order.
+        config: Key, and the policy whose digest is recorded.
+
+    Returns:
+        Its root, hex.
+
+    Raises:
+        UsageError: The origins are not this catalogue's.
+        IntegrityError: The log does not verify.
+    """
+    digests = catalogue.table(["sha256", "pixel"])
+    shas = origins["sha256"].to_pylist()
+    if digests["sha256"].to_pylist() != shas:
+        raise UsageError("seal: expected the origins of this catalogue in its order, found others")
+    rows = _Rows(origins, shas, digests["pixel"].to_pylist())
+    root = catalogue.root()
+    with open_writer(workspace, config) as writer:
+        entries = [rows.entry(at) for at in rows.fresh(writer)]
+        dataset = _dataset_entry(rows, root, config)
+        if not any(_same(body, dataset) for _, body in writer.state.datasets):
+            entries.append(encode(dataset))
+        if entries:
+            writer.append(entries, "check", {"dataset": root.hex()})
+        keep_members(workspace.root, root, shas)
+    return root.hex()
 
 
 class _Rows:
