@@ -58,8 +58,8 @@ def test_a_log_of_three_levels_is_read_and_its_proofs_hold(client: Path, tmp_pat
     code, out, error = run(client, ledger, old, before)
     assert (code, error) == (0, "")
     assert out.startswith("82602 entries, 200 inclusion proofs, 1 consistency proof from 257")
-    # The client would notice: a wrong earlier root, a changed entry, a changed tile of the right edge, a changed
-    # head. (Whether it looks at the hashes of other tiles depends on what it asked for: that is ours to audit.)
+    # The client would notice: a wrong earlier root, a changed entry, tile of the right edge, or head.
+    # (Whether it looks at other tiles depends on what it asked for: that is ours to audit.)
     assert "consistency" in run(client, ledger, old, bytes(32))[2]
     for name, said in (
         ("tile/entries/000", "inclusion"),

@@ -56,6 +56,7 @@ class Recorder:
 
         patch.setattr(_files, "Path", RecordingPath)
         patch.setattr(_files, "os", _RecordingOs(self))
+        patch.setattr(_files, "_fsync", lambda path: recorder.note("fsync", path))
         if syncfs:
             patch.setattr(_files, "_sync_file_system", lambda path: recorder.note("syncfs"))
             patch.setattr(_files, "_syncfs", len)
