@@ -47,6 +47,30 @@ def test_a_model_that_forgets_is_stopped(pictures, caplog):
     assert sick.to_json()["stop"] is True
 
 
+def test_a_real_model_that_learns_from_itself_is_stopped(photos):
+    """A generator trained on pictures, then on nothing but its own: the index falls, the monitor stops it."""
+    torch = pytest.importorskip("torch")
+    from genepool.lab import PictureVAE
+
+    known = np.stack([np.asarray(image) for image in crops(photos, 160, seed=5, side=32)])
+    model = PictureVAE(seed=1, latent=32)
+    monitor = CollapseMonitor(lambda n: model.sample(n, seed=9), known, every=60, n=120, keep=0.9)
+
+    def batches(pictures):
+        planes = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+        rng = np.random.default_rng(0)
+        return lambda: (planes[rng.permutation(len(planes))[at : at + 20]] for at in range(0, 160, 20))
+
+    model.fit(batches(known), 180, on_step=monitor.step)
+    assert not any(health.stop for health in monitor.history)
+    for generation in range(4):
+        model.fit(batches(model.sample(160, seed=20 + generation)), 60, on_step=monitor.step)
+        if monitor.history[-1].stop:
+            break
+    assert monitor.history[-1].stop
+    assert "style diversity index" in monitor.history[-1].degraded[0]
+
+
 def test_noise_is_no_diversity(pictures):
     rng = np.random.default_rng(1)
     monitor = CollapseMonitor(Painter(pictures), pictures, every=1, n=120)

@@ -153,7 +153,13 @@ def test_only_what_was_approved_counts_for_the_generation(passed):
     provenance.register_model(passed.space, "wild", [("unknown", None)])
     provenance.register_outputs(catalogue.select(uris), passed.space, model="wild", cohort="strays")
     assert genepool.check(opened)
+    certificate = (passed.space.root / "certificate.genepool").read_bytes()
     with TrainingRun(GatedDataset(opened), "clean") as run:
+        pass
+    assert run.registration.generation == (3, 3)
+    # The certificate is still the one of the whole set.
+    assert (passed.space.root / "certificate.genepool").read_bytes() == certificate
+    with TrainingRun(GatedDataset(opened, passed.space.root / "certificate.genepool"), "again") as run:
         pass
     assert run.registration.generation == (3, 3)
 

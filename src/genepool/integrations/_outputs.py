@@ -67,12 +67,8 @@ class TrainingRun:
             return self.registration
         approved = self.dataset.approved
         config = self._config or approved.config
-        decision = {
-            **approved.decision.to_json(),
-            "approved": {"n": len(self.dataset), "root": approved.root},
-        }
         if approved.root != approved.decision.root:
-            provenance.seal(approved.workspace, approved.catalogue, approved.origins, decision, config)
+            provenance.seal_subset(approved.workspace, approved.catalogue, approved.origins, config)
         self.registration = provenance.register_model(
             approved.workspace, self.model, [(approved.root, 1.0)], self.base, config
         )
