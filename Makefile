@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench browser clean
+.PHONY: demo test lint bench browser soak-ledger clean
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -23,6 +23,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/bench_scan.py
 	$(BIN)/python bench/bench_ledger.py
 	$(BIN)/python bench/bench_diversity.py
+	$(BIN)/python bench/bench_sampler.py
 	$(BIN)/python bench/bench_certificate.py --runs 300
 
 $(VENV)/bin/python:
@@ -43,6 +44,10 @@ browser: $(VENV)/.dev
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	|| $(BIN)/python -m playwright install chromium
+
+# Every flipped bit, 200 kills, power loss at every moment many times over.
+soak-ledger: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak -q -n auto tests/attacks tests/faults tests/provenance
 
 clean:
 	rm -rf $(VENV) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
