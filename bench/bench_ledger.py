@@ -62,6 +62,7 @@ def log_rates(folder: Path, n: int) -> dict[str, float]:
     _, wall, cpu = clock(append)
     size = ledger.size
     _, audit_wall, audit_cpu = clock(ledger.audit)
+    parallel = parallel_audit(ledger, size)
     proofs, checks = [], []
     rng = np.random.default_rng(0)
     for index in rng.integers(0, size, 500).tolist():
@@ -80,12 +81,26 @@ def log_rates(folder: Path, n: int) -> dict[str, float]:
         "audit_per_s": size / audit_wall,
         "audit_per_cpu_s": size / audit_cpu,
         "audit_share_of_limit": size / audit_wall / bound,
+        **parallel,
         "proof_p50_ms": 1e3 * float(np.quantile(proofs, 0.5)),
         "proof_p99_ms": 1e3 * float(np.quantile(proofs, 0.99)),
         "proof_verify_p99_ms": 1e3 * float(np.quantile(checks, 0.99)),
         "small_commit_p50_ms": 1e3 * float(np.quantile(small, 0.5)),
         "small_commit_p95_ms": 1e3 * float(np.quantile(small, 0.95)),
     }
+
+
+def parallel_audit(ledger: Ledger, size: int) -> dict[str, float]:
+    """The audit over processes, up to one per core, each with its speed against one process of the same code.
+
+    The start of the pool (an interpreter per process) is part of the time: use 10^6 entries or more
+    for it not to matter.
+    """
+    rates: dict[str, float] = {}
+    for workers in sorted({1, 2, os.cpu_count() or 1}):
+        _, wall, _ = clock(lambda w=workers: ledger.audit(workers=w))
+        rates[f"audit_{workers}_processes_per_s"] = size / wall
+    return rates
 
 
 def origin_rates(folder: Path, n: int) -> dict[str, float]:
