@@ -60,10 +60,13 @@ def command(
     cohort; its log is looked for near the current folder.
     """
     config = settings(config_file, workers, generation__b2=b2)
-    if target is not None:
-        _required(config.generation.b2, target, output)
-        if what is None:
-            return 0
+    needed = None if target is None else _required(config.generation.b2, target)
+    if needed is not None and output != "json":
+        click.echo(_words(needed))
+    if needed is not None and what is None:
+        if output == "json":
+            emit_json(needed)
+        return 0
     if what is None:
         raise UsageError("lineage: expected a PATH or the name of a MODEL, found nothing")
     found, roots, place = _find(what, workspace, config)
@@ -79,7 +82,7 @@ def command(
     partial.write_text(lineage.draw(drawn), encoding="utf-8")
     partial.replace(picture)
     if output == "json":
-        emit_json({**data, "svg": str(picture)})
+        emit_json({**data, "svg": str(picture), **({"required_ratio": needed} if needed else {})})
         return 0
     lines = lineage.tree(data)
     if data["omitted"]:
@@ -93,25 +96,23 @@ def command(
     return 0
 
 
-def _required(b2: float, target: float, output: str) -> None:
+def _required(b2: float, target: float) -> dict[str, float | str]:
     from genepool.lineage import required_human_ratio, steady_retention
 
-    ratio = required_human_ratio(b2, target)
-    if output == "json":
-        emit_json(
-            {
-                "schema": "genepool.required-ratio/1",
-                "b2": b2,
-                "retention": target,
-                "human_ratio": ratio,
-                "retention_at_0.70": steady_retention(0.7, b2),
-            }
-        )
-        return
-    click.echo(
-        f"A fresh human share of {ratio:.1%} in every training set keeps {target:.0%} of the variance in the "
-        f"long run, if one pass through the model keeps b² = {b2:g}.\n"
-        f"  At a share of 70% the long run keeps {steady_retention(0.7, b2):.1%}: "
+    return {
+        "schema": "genepool.required-ratio/1",
+        "b2": b2,
+        "retention": target,
+        "human_ratio": required_human_ratio(b2, target),
+        "retention_at_70": steady_retention(0.7, b2),
+    }
+
+
+def _words(needed: dict[str, float | str]) -> str:
+    return (
+        f"A fresh human share of {needed['human_ratio']:.1%} in every training set keeps "
+        f"{needed['retention']:.0%} of the variance in the long run, if one pass through the model keeps "
+        f"b² = {needed['b2']:g}.\n  At a share of 70% the long run keeps {needed['retention_at_70']:.1%}: "
         "v* = h / (1 − (1 − h)·b²)."
     )
 
@@ -158,7 +159,7 @@ def _of_set(path: str, workspace: str | None, config: Config) -> tuple[SetLineag
         found = origin.lineage_of(origin.settle(catalogue, place, config))
     if origin.SET not in found.pedigree:
         raise UsageError(
-            f"{path}: expected images of registered cohorts or models, found {catalogue.n:,} of unknown origin",
+            f"{path}: expected images of registered cohorts or models, found {catalogue.n:,} unknown",
             hint=f"genepool register human FOLDER --workspace {shlex.quote(str(place.root))}",
         )
     return found, [origin.SET], place.root

@@ -26,6 +26,8 @@ WORDS = {
 TITLES = {
     "human_ratio": "Human-made share",
     "generation": "Highest generation",
+    "inbreeding": "Highest inbreeding F",
+    "retention": "Least retention of a lineage",
     "diversity": "Style diversity index",
     "near_duplicates": "Near-duplicate share",
     "opted_out": "Opted-out share",
