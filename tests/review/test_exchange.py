@@ -143,7 +143,7 @@ def test_what_the_verb_refuses(tmp_path, monkeypatch):
     common = (folder, "--workspace", tmp_path / "ws", "--workers", 1)
     for arguments, words in (
         ((*common, "--host", "192.0.2.7"), "named users"),
-        ((*common, "--controls", tmp_path / "set"), "human and ai"),
+        ((*common, "--controls", tmp_path), "human and ai"),
         ((*common, "--import", tmp_path / "nothing.csv"), "cannot be read"),
     ):
         with pytest.raises(UsageError, match=words):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genepool import origin, provenance, web
-from genepool.config import Config
+from genepool.config import Config, config_directory
 from genepool.store import Workspace
 from support.marks import A1111
 from support.scans import encoded, picture, scanned
@@ -44,7 +44,10 @@ def opened(folder: Path, space: Path, **options: Any) -> web.Room:
     """The room of a folder."""
     catalogue = scanned(folder, space)
     origins = origin.settle(catalogue, Workspace(space), CONFIG)
-    return web.open_room(Workspace(space), catalogue, origins, CONFIG, **options)
+    # The key by its file: the room outlives the home folder that a test gives to itself.
+    key = config_directory() / "key"
+    config = CONFIG.with_(ledger__key=str(key)) if key.exists() else CONFIG
+    return web.open_room(Workspace(space), catalogue, origins, config, **options)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("pages")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENEPOOL_HOME", str(root / "home"))
-        folder = gallery(root / "set", root / "ws", known=8, unknown=60)
+        folder = gallery(root / "set", root / "ws", known=8, unknown=110)
         users = ["test:keys", "test:phone", "test:axe", "test:pairs", "test:fast"]
         with served(opened(folder, root / "ws", log_every=0.5), users) as serving:
             yield serving, Workspace(root / "ws")
@@ -52,7 +52,8 @@ def visit(browser, place):
         if options.get("has_touch"):
             page.tap("button.primary")
         else:
-            page.keyboard.press("Enter")  # the button has the focus
+            page.wait_for_selector("button.primary:focus")
+            page.keyboard.press("Enter")
         page.wait_for_url("**/")
         return page
 
@@ -84,7 +85,8 @@ def saved(page) -> None:
 def test_a_whole_sitting_by_keyboard(visit, place):
     serving, space = place
     page = visit("test:keys")
-    page.keyboard.press("Enter")  # Decide has the focus
+    page.wait_for_selector("a.primary:focus")
+    page.keyboard.press("Enter")
     page.wait_for_url("**/decide")
     for key in "haau":
         decide(page, key)
@@ -152,7 +154,7 @@ def test_on_a_phone_with_a_thumb(visit, place):
     base = place[0].url
     for path in ("/", "/board", "/compare", "/decide"):
         page.goto(base + path)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, path
     first = shown(page)
     for button in page.locator(".controls button:visible, .controls a:visible").all():
         box = button.bounding_box()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from genepool.config import Config
-from genepool.errors import LogError
+from genepool.errors import LogError, SignatureError
 from genepool.provenance._entries import clean, decode, encode
+from genepool.provenance._fold import LogState
+from genepool.provenance._heads import check_head, pin_head
+from genepool.provenance._keys import load_key
 from genepool.provenance._ledger import Ledger
-from genepool.provenance._writer import open_writer
+from genepool.provenance._writer import Writer, open_writer
 from genepool.records import Verdict
 from genepool.store import Draw, Workspace
 
@@ -50,6 +54,7 @@ def append_verdicts(
     config: Config | None = None,
     *,
     draws: Sequence[Draw] = (),
+    audited: bool = False,
 ) -> VerdictBatch:
     """Append verdicts as ``verdict`` entries under one seal, in one durable commit.
 
@@ -62,6 +67,8 @@ def append_verdicts(
         verdicts: In the order in which they were given.
         config: Key.
         draws: Random orders that are not in the log yet.
+        audited: This process has appended before: the log's head and right edge are checked, not every
+            entry again, so that a batch costs the same however long the log is.
 
     Raises:
         UsageError: A reviewer's name that a record cannot hold.
@@ -73,12 +80,27 @@ def append_verdicts(
         for d in draws
     ]
     entries += [encode(_entry(verdict)) for verdict in verdicts]
-    with open_writer(workspace, config) as writer:
+    with _again(workspace, config) if audited else open_writer(workspace, config) as writer:
         if not entries:
             return VerdictBatch((), writer.ledger.size, 0, writer.ledger.size, writer.ledger.root.hex())
         written = writer.append(entries, "check", {"verdicts": len(verdicts)})
         size, root = writer.ledger.size, writer.ledger.root.hex()
     return VerdictBatch(tuple(written[: len(draws)]), written[0] + len(draws), len(verdicts), size, root)
+
+
+@contextlib.contextmanager
+def _again(workspace: Workspace, config: Config | None) -> Iterator[Writer]:
+    """The log, locked for appending, without folding it; appending needs no state."""
+    key = load_key(config)
+    if key is None:
+        raise SignatureError("there is no private key")
+    ledger = Ledger.open(workspace.ledger, signer=key.signer, verifiers=key.verifiers)
+    with ledger.writing():
+        check_head(ledger)
+        try:
+            yield Writer(ledger, key, cast("LogState", None))
+        finally:
+            pin_head(ledger)
 
 
 def _entry(verdict: Verdict) -> dict[str, Any]:

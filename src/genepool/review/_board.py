@@ -113,13 +113,17 @@ def board(record: ReviewRecord) -> Board:
     Raises:
         WorkspaceError: The review file cannot be read.
     """
+    alpha, ac1 = agreement(record.blind())
+    return Board(tuple(_reviewers(record)), alpha, ac1)
+
+
+def _reviewers(record: ReviewRecord) -> list[ReviewerBoard]:
     given, truths, out = record.all(), record.controls(), record.quarantined()
     people: dict[str, list[Verdict]] = {}
     for verdict in given:
         people.setdefault(verdict.reviewer, []).append(verdict)
     rows = [_reviewer(name, mine, truths, out) for name, mine in people.items()]
-    alpha, ac1 = agreement(record.blind())
-    return Board(tuple(sorted(rows, key=lambda r: (-r.verdicts, r.reviewer))), alpha, ac1)
+    return sorted(rows, key=lambda r: (-r.verdicts, r.reviewer))
 
 
 def _reviewer(
@@ -203,7 +207,7 @@ def judge_standings(record: ReviewRecord, clock: Callable[[], float] = time.time
         Reviewers whose standing changed, with the reason (empty: counted again).
     """
     found = {}
-    for row in board(record).reviewers:
+    for row in _reviewers(record):
         reason = _careless(row)
         if bool(reason) == row.counted:
             record.set_standing(row.reviewer, "quarantined" if reason else "counted", reason, clock())

@@ -19,11 +19,19 @@ __all__ = ["Recorder", "record_in_log"]
 _BATCH = 5000
 
 
-def record_in_log(workspace: Workspace, record: ReviewRecord, config: Config | None = None) -> int:
+def record_in_log(
+    workspace: Workspace, record: ReviewRecord, config: Config | None = None, *, audited: bool = False
+) -> int:
     """Append what is not in the log yet: draws first, then verdicts in the order given.
 
     What a batch will hold is noted before the log is written, so after a crash in between the log is asked
     whether the batch arrived, and nothing is written twice.
+
+    Args:
+        workspace: Where the log lies.
+        record: The workspace's review file.
+        config: Key.
+        audited: This process has appended to this log before.
 
     Returns:
         Verdicts appended.
@@ -45,7 +53,9 @@ def record_in_log(workspace: Workspace, record: ReviewRecord, config: Config | N
             return total
         if rows:
             record.begin_seal(rows[-1][0], provenance.log_size(workspace))
-        batch = provenance.append_verdicts(workspace, [v for _, v in rows], config, draws=draws)
+        batch = provenance.append_verdicts(
+            workspace, [v for _, v in rows], config, draws=draws, audited=audited
+        )
         if rows:
             record.end_seal(batch.first)
             done = rows[-1][0]
@@ -90,7 +100,7 @@ class Recorder:
         self._workspace, self._queue, self._config, self._every = workspace, queue, config, every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="genepool-review-log", daemon=True)
-        self._judged = -1
+        self._judged, self._rest, self._audited = -1, 0.0, False
 
     def start(self) -> None:
         """Begin."""
@@ -111,12 +121,16 @@ class Recorder:
         try:
             self._queue.record.checkpoint()
             with ReviewRecord(self._workspace) as record:
-                record_in_log(self._workspace, record, self._config)
+                record_in_log(self._workspace, record, self._config, audited=self._audited)
+                self._audited = record.draws()[-1].leaf is not None
                 count = record.count()
-                if count != self._judged:
+                # Judging reads every verdict: at most a tenth of the time goes into it.
+                if count != self._judged and time.monotonic() >= self._rest:
+                    start = time.monotonic()
                     self._judged = count
                     if judge_standings(record):
                         self._queue.refresh()
+                    self._rest = time.monotonic() + 10 * (time.monotonic() - start)
             self.problem, self.at = "", time.time()
         except GenepoolError as error:
             self.problem = f"{error.code} {error.message}"

@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ _SHOWN = ("width", "height", "format", "size", "c2pa", "detector", "logit", "abs
 
 
 def _step_back() -> None:
-    """Renditions are made ahead of need: verdicts go first on a busy machine (a thread's own niceness, Linux)."""
+    """Renditions are made ahead of need: on a busy machine verdicts go first (a thread's niceness, Linux)."""
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
@@ -84,6 +84,10 @@ class Room:
     def prepare(self, digest: str) -> Any:
         """Begin to make a rendition; the future gives its bytes."""
         with self._guard:
+            if (held := self._cache.get(digest)) is not None:
+                done: Future[bytes] = Future()
+                done.set_result(held)
+                return done
             if digest not in self._making:
                 self._making[digest] = self._workers.submit(self._render, digest)
             return self._making[digest]
