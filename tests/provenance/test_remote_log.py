@@ -9,6 +9,7 @@ import fsspec
 import pytest
 
 from genepool import provenance
+from genepool.cli._main import main
 from genepool.config import Config
 from genepool.errors import LogError, UsageError, WorkspaceError
 from genepool.provenance import Ledger, Signer
@@ -118,6 +119,26 @@ def test_a_remote_log_is_read_beside_the_own_one(tmp_path: Path, url: str) -> No
     space.link(url)
     with pytest.raises(WorkspaceError, match="URL"):
         provenance.open_trail(space)
+
+
+def test_the_verbs_read_a_log_at_a_url(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    other = workspace(tmp_path, "other")
+    provenance.register_human(images(3, "far"), other, cohort="far")
+    fs = fsspec.filesystem("memory")
+    fs.put(str(other.ledger), "/bucket/log", recursive=True)
+
+    def run(verb: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(["ledger", verb, "--workspace", url])
+        said = capsys.readouterr()
+        return int(stopped.value.code or 0), said.out + said.err
+
+    assert url in run("show")[1]
+    assert run("audit")[0] == 0
+    fs.pipe_file("/bucket/log/tile/entries/000.p/7", b"\0")
+    code, said = run("audit")
+    assert code == 4
+    assert "tile/entries/000.p/7" in said
 
 
 # ------------------------------------------------------------------------------------- several processes

@@ -16,9 +16,14 @@ __all__ = ["digest_of", "head_facts", "nearby_workspace", "open_ledger", "trust_
 
 
 def open_ledger(workspace: str | None, config: Config) -> Ledger:
-    """The log of a workspace: the one named, the nearest to the current folder, or the only one in it."""
+    """The log of a workspace: the one named, the nearest to the current folder, or the only one in it.
+
+    A URL names the log itself.
+    """
     from genepool import provenance
 
+    if workspace and "://" in workspace:
+        return provenance.Ledger.open(workspace, verifiers=trust_of(config).verifiers)
     place = Path(workspace) if workspace else nearby_workspace()
     folder = place if (place / "checkpoint").is_file() else place / "ledger"
     return provenance.Ledger.open(folder, verifiers=trust_of(config).verifiers)
@@ -26,7 +31,6 @@ def open_ledger(workspace: str | None, config: Config) -> Ledger:
 
 def nearby_workspace() -> Path:
     """The workspace that the current folder is about: the only one with a log in it, or the nearest one."""
-    """The workspace that is meant when nobody names one."""
     from genepool.provenance import nearest_workspace
 
     here = Path.cwd()
@@ -66,7 +70,7 @@ def head_facts(ledger: Ledger) -> dict[str, Any]:
         "size": ledger.size,
         "root": ledger.root.hex(),
         "vkey": ledger.verifier.vkey,
-        "path": str(ledger.path),
+        "path": ledger.where,
     }
 
 

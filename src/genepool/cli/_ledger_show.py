@@ -27,7 +27,8 @@ def show(output: str, config_file: str | None, workspace: str | None) -> int:
 
     ledger = open_ledger(workspace, settings(config_file))
     state = provenance.read_log(ledger)
-    heads = [head.to_json() for head in provenance.Anchors(ledger).heads()]
+    here = "://" not in ledger.where
+    heads = [head.to_json() for head in provenance.Anchors(ledger).heads()] if here else []
     facts = {**head_facts(ledger), **_content(state), "anchors": heads}
     if output == "json":
         emit_json({"schema": "genepool.ledger/1", **facts})
@@ -36,7 +37,7 @@ def show(output: str, config_file: str | None, workspace: str | None) -> int:
     click.echo(f"size    {ledger.size:,}")
     click.echo(f"root    {ledger.root.hex()}")
     click.echo(f"vkey    {ledger.verifier.vkey}")
-    click.echo(f"path    {ledger.path}")
+    click.echo(f"path    {ledger.where}")
     for name, value in _content(state).items():
         text = (
             ", ".join(f"{n:,} {word}" for word, n in value.items()) if isinstance(value, dict) else str(value)
@@ -61,7 +62,8 @@ def audit(output: str, config_file: str | None, workspace: str | None) -> int:
     ledger = open_ledger(workspace, settings(config_file))
     provenance.check_head(ledger)
     state = provenance.read_log(ledger)
-    details = len(provenance.Sidecar(ledger.path.parent).load())
+    # What lies beside a log stays at home: at a URL there is only the log.
+    details = 0 if "://" in ledger.where else len(provenance.Sidecar(ledger.path.parent).load())
     seconds = time.perf_counter() - started
     if output == "json":
         emit_json(
