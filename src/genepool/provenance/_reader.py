@@ -150,7 +150,14 @@ class LogReader:
             head, note = open_checkpoint(raw, known)
         except (SignatureError, LogError) as error:
             raise type(error)(f"{self.where}/checkpoint: {error.message}", hint=error.hint) from None
-        return head, note.signed_by[0]
+        signer = note.signed_by[0]
+        if self._rotations and not any(signer in (r.old, r.new) for r in self._rotations[-1:]):
+            raise LogError(
+                f"{self.where}/rotation-{len(self._rotations) - 1}: expected a change of the key that signs "
+                f"the checkpoint, {signer.id}, found one of {self._rotations[-1].old.id}",
+                hint="somebody put it there: remove it",
+            )
+        return head, signer
 
     def _declared(self, name: str, raw: bytes) -> list[Verifier]:
         """The log key that entry 0 declares, if the log holds one."""

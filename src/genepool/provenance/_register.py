@@ -267,9 +267,9 @@ def _check_cohort(writer: Writer, name: str, origin: str, model: str) -> None:
 def _already(
     writer: Writer, shas: Sequence[bytes], name: str, origin: str, model: str, generation: Interval
 ) -> set[bytes]:
-    """Digests that this key has attested in just this way, and not withdrawn."""
+    """Digests that this key, or one that it replaced, has attested in just this way, and not withdrawn."""
     state, claims = writer.state, writer.state.claims
-    mine = [n for n, batch in enumerate(state.batches) if batch.key == writer.key.signer.verifier]
+    mine = [n for n, batch in enumerate(state.batches) if batch.key in writer.key.verifiers]
     wanted = claims.attested & (claims.origin == CLASSES.index(origin)) & np.isin(claims.batch, mine)
     wanted &= (claims.lo == generation[0]) & (claims.hi == (-1 if generation[1] is None else generation[1]))
     for column, value in ((claims.cohort, name), (claims.model, model)):
