@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench browser soak-ledger clean
+.PHONY: demo test lint bench oracles browser soak-ledger clean
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -23,9 +23,16 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/bench_scan.py
 	$(BIN)/python bench/bench_ledger.py
 	$(BIN)/python bench/bench_diversity.py
+	$(BIN)/python bench/bench_lineage.py
 	$(BIN)/python bench/bench_review.py
 	$(BIN)/python bench/bench_sampler.py
 	$(BIN)/python bench/bench_certificate.py --runs 300
+
+# Answers of other programs that the tests compare with. Each has an environment of its own, which nothing imports.
+ORACLES ?= .oracles
+oracles:
+	$(PYTHON) -m venv $(ORACLES)/sgkit && $(ORACLES)/sgkit/bin/python -m pip install -q 'sgkit==0.10.0'
+	$(ORACLES)/sgkit/bin/python tests/references/oracles/make_sgkit_pedigree.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -51,4 +58,4 @@ soak-ledger: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak -q -n auto tests/attacks tests/faults tests/provenance
 
 clean:
-	rm -rf $(VENV) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ORACLES) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,8 +2,7 @@
 
 Runs in an environment of its own, which genepool never imports::
 
-    python -m venv /tmp/oracle-sgkit && /tmp/oracle-sgkit/bin/pip install sgkit
-    make oracles SGKIT=/tmp/oracle-sgkit/bin/python
+    make oracles
 
 The pedigrees are drawn here with a fixed seed, so that the fixture carries its own question: parents by index
 (−1: unknown, a founder), then sgkit's coefficients.
