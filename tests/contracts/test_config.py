@@ -19,7 +19,9 @@ def test_defaults_are_the_promised_floors():
 
 
 def test_plain_data_round_trips():
-    c = config.Config().with_(policy__human_ratio=0.8, ledger__logs=["a", "b"])
+    c = config.Config().with_(
+        policy__human_ratio=0.8, ledger__logs=["a", "b"], generation__weights=[1, 0.5, 0]
+    )
     assert config.parse(c.to_json()) == c
 
 
@@ -33,6 +35,10 @@ def test_plain_data_round_trips():
         ("[policy]\nhuman_ratio = nan", "must be a number", ""),
         ("[policy]\nhuman_ratio = true", "must be a number", ""),
         ("[generation]\nunknown = 'maybe'", "must be one of 'exclude'", ""),
+        ("[generation]\nrule = 'feeling'", "must be one of 'number'", ""),
+        ("[generation]\nweights = [1, -0.5]", "must be a list of finite numbers from 0", ""),
+        ("[generation]\nweights = ['1']", "must be a list of finite numbers from 0", ""),
+        ("[generation]\ntolerance = 0.9", "must be at most 0.5", ""),
         ("[generation]\nmax = 1.5", "must be an integer", ""),
         ("policy = 3", "`policy` must be a table", ""),
         ("[evidence]\ntrust_anchors = 'x.pem'", "must be a list of strings", ""),

@@ -7,7 +7,7 @@ import pytest
 
 from genepool import provenance
 from genepool.config import Config
-from genepool.origin import pedigree
+from genepool.origin import lineage_findings, log_lineage, pedigree
 from genepool.origin._ancestry import Ancestry
 from genepool.provenance import CohortRecord, ModelRecord, open_trail
 from genepool.records import Attestation, Evidence
@@ -98,3 +98,26 @@ def test_generation_by_models(claims, named, expected):
     found = Ancestry(trail([M1, M3, LOST], [HUMAN]))
     evidence = [Evidence("generator", "ai", 3.0, 3.0, model=name) for name in named]
     assert found.of(claims, evidence) == expected
+
+
+def test_what_records_lack_or_contradict_is_found():
+    read = trail(
+        [
+            ModelRecord("A", (("human", 0.5), ("ghost", 0.5)), base="elsewhere", generation=(1, None)),
+            ModelRecord("B", (("human", 1.0), ("unknown", None), (ROOT, None))),
+            M1,
+        ],
+        [HUMAN],
+    )
+    read.problems = (
+        "model 'M1': registered with generation 1 to 1, but what it was trained on makes it at least 2",
+        "log x: something else",
+    )
+    found = lineage_findings(read)
+    assert found == (
+        "model 'A' was trained on 'ghost', which nobody registered",
+        "model 'A' was fine-tuned from 'elsewhere', which nobody registered",
+        read.problems[0],
+    )
+    assert lineage_findings(read, {"B"}) == ()
+    assert log_lineage(read).believed == {"M1"}
