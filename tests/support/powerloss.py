@@ -113,6 +113,7 @@ class Disk:
     pending: list[tuple[str, str, str, int]] = field(default_factory=list)
     signed: list[tuple[int, bytes]] = field(default_factory=list)
     said: list[int] = field(default_factory=list)
+    rewritten: set[int] = field(default_factory=set)
 
     def do(self, operation: Operation) -> None:
         """One operation."""
@@ -130,6 +131,7 @@ class Disk:
 
     def _truncate(self, path: str) -> None:
         self.data[self.seen[path]] = b""
+        self.rewritten.add(self.seen[path])
 
     def _write(self, path: str, data: bytes) -> None:
         self.data[self.seen[path]] += data
@@ -145,6 +147,7 @@ class Disk:
     def _fsync(self, path: str) -> None:
         if path in self.seen:
             self.safe_data[self.seen[path]] = self.data[self.seen[path]]
+            self.rewritten.discard(self.seen[path])
             return
         mine = [op for op in self.pending if os.path.dirname(op[1]) == path]
         self.pending = [op for op in self.pending if op not in mine]
@@ -154,6 +157,7 @@ class Disk:
         _apply(self.pending, self.safe, self.safe_folders)
         self.pending = []
         self.safe_data.update(self.data)
+        self.rewritten.clear()
 
     def _signed(self, size: int, root: bytes) -> None:
         self.signed.append((size, root))
@@ -182,7 +186,9 @@ class Disk:
             place = target / inside
             place.parent.mkdir(parents=True, exist_ok=True)
             newest, old = self.data[number], self.safe_data.get(number, b"")
-            place.write_bytes(old if newest == old else content(old, newest))
+            # What was only appended to keeps what was safe; what was truncated may lose all of it.
+            kept = b"" if number in self.rewritten else old
+            place.write_bytes(kept + content(old[len(kept) :], newest[len(kept) :]))
 
 
 def _apply(operations: list[tuple[str, str, str, int]], names: dict[str, int], folders: set[str]) -> None:
