@@ -64,7 +64,8 @@ def test_nothing_known(tmp_path, space):
 def test_the_columns_and_their_types(tmp_path, space):
     catalogue = scanned(fill(tmp_path / "set", 2), space)
     table = settle(catalogue, Workspace(space), Config())
-    names = "uri sha256 origin tier status human ai p_human lo hi model artist source style reasons finding cohort"
+    names = "uri sha256 origin tier status human ai p_human lo hi model artist source style reasons"
+    names += " finding cohort"
     assert " ".join(table.column_names) == names
     assert table.schema.field("lo").type == table.schema.field("hi").type == pa.int32()
     assert table.schema.field("human").type == pa.bool_()
