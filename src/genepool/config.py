@@ -224,7 +224,7 @@ def _build(kind: type, data: Mapping[str, Any], prefix: str, text: str, where: s
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.4)
+            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.6)
             raise ConfigError(
                 f"{where}{_line(text, key)}: unknown key `{prefix}{key}`",
                 hint=f"did you mean `{prefix}{near[0]}`?" if near else f"known keys: {', '.join(fields)}",

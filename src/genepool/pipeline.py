@@ -133,13 +133,13 @@ class SustainableAITrainingPipeline:
                 return injected
         if self.decision:
             return dataset
-        worst = self.decision.failures[0]
-        kind = InsufficientHumanContent if "GP101" in codes else GateError
-        message = "; ".join(f"{f.code} {f.message}" for f in self.decision.failures)
+        found = sorted(self.decision.failures, key=lambda f: f.code != "GP101")
+        message = "; ".join(f"{f.code} {f.message}" for f in found)
         if "GP101" in codes:
-            worst = next(f for f in self.decision.failures if f.code == "GP101")
-            message = f"Insufficient human-created content: {message}"
-        raise kind(message, hint=worst.hint)
+            raise InsufficientHumanContent(
+                f"Insufficient human-created content: {message}", hint=found[0].hint
+            )
+        raise GateError(message, hint=found[0].hint)
 
     def inject_diversity(self, dataset: Any, reserve: Any = None) -> Any:
         """Re-weight the set, and draw on a reserve of images, until its index clears the floor."""

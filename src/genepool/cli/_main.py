@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import NoReturn
 
@@ -47,6 +48,14 @@ class _Verbs(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101  # every verb file defines one
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader went away (`| head`): no error of ours, and click would answer 1, "the data failed".
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
@@ -83,6 +92,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """
     try:
         result = cli.main(args=argv, prog_name="genepool", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(result if isinstance(result, int) else 0)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)

@@ -146,7 +146,7 @@ def render(decision: Decision, *, report: Path | None = None) -> str:
     if aside := len(decision.set_aside):
         reasons = ", ".join(f"{n:,} {why}" for why, n in decision.to_json()["set_aside"]["cases"].items())
         lines.append(f"  {'set aside':<11} {aside:,}: {reasons}")
-    lines += ["", _WORDS[decision.status]]
+    lines += ["", _verdict(decision)]
     for failure in decision.failures:
         mark = "?" if failure.status == "undecided" else "✗"
         lines += [f"  {failure.code} {mark} {failure.message}", f"          → {failure.hint}"]
@@ -177,6 +177,26 @@ def _kept(ledger: Mapping[str, Any], data: str) -> list[str]:
     return lines
 
 
+def _verdict(decision: Decision) -> str:
+    """The last word, with everything that narrows it."""
+    if decision.status != "pass":
+        return _WORDS[decision.status]
+    extra = decision.extra
+    approved = extra.get("approved", {})
+    if extra.get("tolerated"):
+        where = extra.get("baseline", {}).get("uri", "")
+        return f"PASS  nothing is worse than in the baseline of {where}; by itself this set does not pass."
+    if skipped := decision.policy.get("not_applied"):
+        return f"PASS  the rules that were applied; not applied: {', '.join(skipped)}. No certificate."
+    if approved.get("root", decision.root) != decision.root:
+        aside = decision.n - approved["n"]
+        return (
+            f"PASS  {approved['n']:,} images may train a model, without the {aside:,} that are set aside.\n"
+            f"          → genepool export {shlex.quote(decision.uri)} -o OUT"
+        )
+    return _WORDS["pass"]
+
+
 def _facts(decision: Decision) -> list[tuple[str, str]]:
     extra = decision.extra
     facts = []
@@ -187,6 +207,10 @@ def _facts(decision: Decision) -> list[tuple[str, str]]:
             f"{n:,} gen {g}" if g[0].isdigit() else f"{n:,} {g}" for g, n in generations.items()
         )
         facts.append(("pedigree", text))
+    if disputed := extra.get("disputed"):
+        facts.append(
+            ("disputed", f"{disputed:,} images whose evidence contradicts itself (GP201), counted as unknown")
+        )
     if judge := extra.get("detector"):
         text = f"{judge['decided']:,} decided · {judge['abstained']:,} abstained"
         facts.append(("pixel judge", f"{text}: {judge['note']}" if judge["abstained"] else text))
@@ -199,7 +223,7 @@ def _number(m: Measure) -> str:
     if m.value is None:
         return "not measured"
     if m.name == "generation":
-        return f"highest {m.value:.0f}"
+        return f"highest known {m.value:.0f}"
     if m.name == "human_ratio" and m.lower is not None:
         # What is guaranteed comes first: the middle of an interval of ignorance says nothing.
         return f"≥ {m.lower:.3f}  [{m.lower:.3f}, {m.upper:.3f}]"

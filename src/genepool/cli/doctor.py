@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genepool.cli._options import config_option, emit_json, format_option, settings, workspace_option
+from genepool.errors import SourceError
 
 if TYPE_CHECKING:
     from genepool.config import Config
+    from genepool.store import Workspace
 
 __all__ = ["command"]
 
@@ -26,7 +28,8 @@ __all__ = ["command"]
 def command(path: str | None, output: str, config_file: str | None, workspace: str | None) -> int:
     """Look at the installation and, given PATH, at its workspace: every part is read.
 
-    Exit code 0 when all is sound, 3 when something is broken. Nothing is changed.
+    Exit code 0 when all is sound, 3 when something is broken, 4 when a log does not verify.
+    Nothing is changed.
     """
     findings = examine(path, workspace, settings(config_file))
     if output == "json":
@@ -51,7 +54,7 @@ def examine(path: str | None, workspace: str | None, config: Config) -> dict[str
         "plugins": _plugins(problems),
         "key": _key(config, problems),
         "workers": _workers(config),
-        "workspace": _workspace(path, workspace, problems),
+        "workspace": _workspace(path, workspace, config, problems),
     }
     return {**found, "problems": problems}
 
@@ -121,9 +124,18 @@ def _workers(config: Config) -> int:
     return config.engine.workers or cores()
 
 
-def _workspace(path: str | None, workspace: str | None, problems: list[str]) -> dict[str, Any] | None:
+def _workspace(
+    path: str | None, workspace: str | None, config: Config, problems: list[str]
+) -> dict[str, Any] | None:
     if path is None and workspace is None:
         return None
+    if (
+        path is not None
+        and "://" not in path
+        and not any(c in path for c in "*?[{")
+        and not Path(path).exists()
+    ):
+        raise SourceError(f"{path}: expected a dataset or a workspace, found nothing")
     from genepool.errors import WorkspaceError
     from genepool.store import Workspace, inspect
 
@@ -138,13 +150,23 @@ def _workspace(path: str | None, workspace: str | None, problems: list[str]) -> 
         problems.append(error.message)
         return {"path": str(place), "exists": True}
     problems.extend(health.problems)
+    log = _log(Workspace(place), config)
     return {
         "path": str(place),
         "exists": True,
         "parts": health.parts,
         "listings": health.listings,
         "verdicts": health.verdicts,
+        **log,
     }
+
+
+def _log(space: Workspace, config: Config) -> dict[str, Any]:
+    """Audit every log that the workspace reads; damage ends with exit code 4, as everywhere."""
+    from genepool import provenance
+
+    logs = provenance.open_trail(space, config).logs
+    return {"logs": len(logs), "entries": sum(log.size for log in logs)}
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -161,7 +183,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if (space := found["workspace"]) is not None:
         if "parts" in space:
             state = (
-                f"{space['parts']:,} parts, {space['listings']:,} listings, {space['verdicts']:,} verdicts"
+                f"{space['parts']:,} parts, {space['listings']:,} listings, {space['verdicts']:,} verdicts, "
+                f"{space['entries']:,} entries in {space['logs']:,} logs"
             )
         else:
             state = "damaged" if space["exists"] else "none yet: genepool scan PATH makes it"
@@ -170,5 +193,6 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if missing:
         out.append(f"  → pip install 'genepool[{','.join(missing)}]' adds what is marked –")
     out += [f"✗ {problem}" for problem in found["problems"]]
-    out.append(f"{len(found['problems'])} problems" if found["problems"] else "all sound")
+    count = len(found["problems"])
+    out.append("all sound" if not count else "1 problem" if count == 1 else f"{count} problems")
     return out

@@ -50,12 +50,13 @@ def command(
 
     opened = dataset.open(path, workspace=workspace)
     place = store.workspace_for(opened)
+    config = settings(config_file, workers)
     decision = None if everything else _decision(path, place)
     with progress() as report:
-        catalogue = scan.scan(opened, place, config=settings(config_file, workers), progress=report)
+        catalogue = scan.scan(opened, place, config=config, progress=report)
     if decision is not None:
         _still_the_same(path, decision, catalogue)
-    manifest = gate.export_approved(catalogue, place, decision, out, format=form)
+    manifest = gate.export_approved(catalogue, place, decision, out, format=form, config=config)
     _say(manifest, dict(manifest.dropped), decision, out)
     return 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from genepool.config import Config
     from genepool.dataset import Manifest
     from genepool.records import Case, Decision
     from genepool.store import Catalogue, Workspace
@@ -20,6 +21,7 @@ def export_approved(
     out: str | Path,
     *,
     format: str = "folder",
+    config: Config | None = None,
 ) -> Manifest:
     """Export every image without a case against it, byte for byte.
 
@@ -30,13 +32,17 @@ def export_approved(
         decision: What was decided about exactly these images; None: export every readable one.
         out: New or empty folder.
         format: ``folder``, ``imagefolder``, ``webdataset`` or ``parquet``.
+        config: Names further logs that are read.
 
     Raises:
         UsageError: ``out`` is not empty.
         CannotFinish: The disk is full.
+        IntegrityError: A log that the set's origins rest on does not verify.
     """
-    from genepool import dataset, store
+    from genepool import dataset, provenance, store
 
+    # Every log that was read for this set, nested ones too; a damaged one stops the export here.
+    logs = [log.path for log in provenance.open_trail(workspace, config, dataset=catalogue.dataset).logs]
     against: dict[str, Case] = {case.uri: case for case in catalogue.cases()}
     if decision is not None:
         for failure in decision.failures:
@@ -50,7 +56,7 @@ def export_approved(
     dropped = [against[uri] for uri in sorted(against)]
     manifest = dataset.export(catalogue.dataset, digests, out, format=format, dropped=dropped, sha256=digests)
     fresh = store.workspace_for(dataset.open(out))
-    for log in (*workspace.links(), *([workspace.ledger] if workspace.ledger.is_dir() else [])):
-        if str(log) != str(fresh.ledger):
+    for log in logs:
+        if "://" not in log and log != str(fresh.ledger):
             fresh.link(log)
     return manifest

@@ -39,6 +39,15 @@ def load_baseline(path: str | Path) -> dict[str, Any]:
             f"{path}: expected an object of schema genepool.decision/1",
             hint="genepool check PATH --format json > baseline.json",
         )
+    failures = data.get("failures")
+    if not isinstance(failures, list) or not all(
+        isinstance(f, dict) and isinstance(f.get("code"), str) and isinstance(f.get("cases"), int)
+        for f in failures
+    ):
+        raise UsageError(f"{path}: not a decision of genepool: its failures have no code or count of cases")
+    measures = data.get("measures")
+    if not isinstance(measures, dict) or not all(isinstance(m, dict) for m in measures.values()):
+        raise UsageError(f"{path}: not a decision of genepool: its measures are not objects")
     return data
 
 
@@ -59,7 +68,10 @@ def apply_baseline(decision: Decision, baseline: Mapping[str, Any]) -> Decision:
             tolerated.append({"code": failure.code, "message": failure.message})
     status = kept[0].status if kept else "pass"
     return dataclasses.replace(
-        decision, status=status, failures=tuple(kept), extra={**decision.extra, "tolerated": tolerated}
+        decision,
+        status=status,
+        failures=tuple(kept),
+        extra={**decision.extra, "tolerated": tolerated, "baseline": dict(baseline.get("dataset") or {})},
     )
 
 

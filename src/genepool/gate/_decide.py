@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 from genepool.errors import PolicyError
@@ -34,7 +34,7 @@ def decide(
     Args:
         measures: What was measured.
         config: The policy and everything else that was configured (recorded in the decision).
-        select: Only these rule codes (prefixes allowed, ``GP4``); empty = all.
+        select: Only these rules, by code, prefix (``GP4``) or name; empty = all.
         ignore: Not these.
 
     Raises:
@@ -55,11 +55,12 @@ def decide(
         uri=measures.uri,
         n=measures.n,
         root=measures.root,
-        measures=_lines(measures, config, {f.code: f.status for f in failures}),
+        measures=_lines(measures, config, {f.code: f.status for f in failures}, {r.code for r in rules}),
         failures=tuple(failures),
         set_aside=tuple(aside),
         policy={
             "rules": [rule.code for rule in rules],
+            "not_applied": [rule.code for rule in RULES if rule not in rules],
             **{k: v for k, v in config.to_json().items() if k in ("policy", "generation", "review")},
         },
         extra={
@@ -76,17 +77,24 @@ def decide(
 
 def _chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
     for wanted in (*select, *ignore):
-        if not any(rule.code.startswith(wanted) for rule in RULES):
-            raise PolicyError(f"no rule is called {wanted!r}", hint="genepool explain lists them")
+        if not any(_names(wanted, rule) for rule in RULES):
+            raise PolicyError(
+                f"no rule is called {wanted!r}",
+                hint="rules: " + ", ".join(f"{rule.code} {rule.name}" for rule in RULES),
+            )
     chosen = [
         rule
         for rule in RULES
-        if (not select or any(rule.code.startswith(s) for s in select))
-        and not any(rule.code.startswith(i) for i in ignore)
+        if (not select or any(_names(s, rule) for s in select)) and not any(_names(i, rule) for i in ignore)
     ]
     if not chosen:
         raise PolicyError("no rule is left to apply: an empty policy passes nothing")
     return chosen
+
+
+def _names(wanted: str, rule: Rule) -> bool:
+    """``GP401``, a prefix ``GP4``, or the rule's name."""
+    return rule.code.startswith(wanted) or rule.name == wanted
 
 
 def _slice(share: object, config: Config) -> dict[str, object]:
@@ -184,13 +192,13 @@ RULES: tuple[Rule, ...] = (
 # ------------------------------------------------------------------------------------------- lines
 
 
-def _lines(m: Measures, config: Config, found: Mapping[str, str]) -> dict[str, Measure]:
+def _lines(m: Measures, config: Config, found: Mapping[str, str], applied: Set[str]) -> dict[str, Measure]:
     """The numbers that people read, in reading order, each with its bound and whether it holds."""
 
     def ok(*codes: str) -> bool | None:
         states = [found[c] for c in codes if c in found]
-        if not m.kept and not states:
-            return None  # nothing was left to measure
+        if not states and (not m.kept or applied.isdisjoint(codes)):
+            return None  # nothing was left to measure, or nobody asked
         return False if "fail" in states else None if states else True
 
     counted = "every readable image was looked at"
@@ -198,7 +206,7 @@ def _lines(m: Measures, config: Config, found: Mapping[str, str]) -> dict[str, M
         Measure(
             "human_ratio",
             "human",
-            m.human.point,
+            m.human.lower,  # what is guaranteed, not the middle of an interval
             m.human.lower,
             m.human.upper,
             m.human.n,

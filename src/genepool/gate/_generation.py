@@ -89,6 +89,9 @@ def generation_lines(m: Measures, config: Config, ok: Callable[..., bool | None]
         method += f", passing over {policy.tolerance:.1%} of a training set"
     number = policy.rule == "number"
     note = f"{_images(m.toxic)} above {policy.max}" if m.toxic and number else ""
+    if nothing := m.generations.get("no origin", 0):
+        # The human ratio answers for images of unknown origin; here they are only counted.
+        note = "; ".join(filter(None, [note, f"of {nothing:,} images nothing is known"]))
     verdict = ok("GP401", "GP402", "GP403")
     top = float(m.top)
     lines = [

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from genepool.config import Config
-from genepool.errors import WorkspaceError
+from genepool.errors import LogError, WorkspaceError
 from genepool.store import Workspace
 
 __all__ = ["find_logs", "logs_near", "nearest_workspace"]
@@ -32,11 +32,14 @@ def find_logs(
 
     Raises:
         WorkspaceError: A log that is named by a link or the configuration is not there.
+        LogError: The workspace's own log, which its last check wrote to, is gone.
     """
     problems: list[str] = []
     found: list[Path | str] = []
     if _is_log(workspace.ledger):
         found.append(workspace.ledger)
+    else:
+        _never_had_one(workspace)
     for source, places in (
         ("a link of the workspace", workspace.links()),
         (_CONFIGURED, config.ledger.logs if config else ()),
@@ -54,6 +57,18 @@ def find_logs(
             )
     unique = {_spot(path): path for path in reversed(found)}
     return [path for path in found if unique.pop(_spot(path), None) is not None], problems
+
+
+def _never_had_one(workspace: Workspace) -> None:
+    """A log that the last check wrote to does not vanish by itself; a new one would hide what it said."""
+    decision = workspace.read_json("decision.json")
+    sealed = decision.get("ledger") if isinstance(decision, dict) else None
+    if sealed:
+        raise LogError(
+            f"{workspace.ledger}: expected the log of {sealed.get('size', '?')} entries of the last check, "
+            "found none",
+            hint="bring it back from a copy, or begin anew elsewhere: --workspace DIR",
+        )
 
 
 def _spot(path: Path | str) -> str:

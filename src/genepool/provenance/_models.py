@@ -39,7 +39,8 @@ def register_model(
         Its ``generation`` is that of the model's outputs.
 
     Raises:
-        UsageError: Nothing named, a name that is not registered, or shares that add up to more than 1.
+        UsageError: Nothing named, a name that is not registered, shares that add up to more than 1, or a
+            model of this name that was trained on something else.
         IntegrityError: A log does not verify.
     """
     if not trained_on:
@@ -52,6 +53,7 @@ def register_model(
         raise UsageError(f"model {name!r}: expected shares that add up to at most 1")
     if base is not None and base not in trail.models and base != "unknown":
         raise _unknown_name("base model", base, trail.models)
+    _not_another(name, parts, base, trail)
     with open_writer(workspace, config) as writer:
         below = None if base is None else trail.models[base].generation if base in trail.models else (1, None)
         generation = training_generation([_generation(kind, ref, trail) for kind, ref, _ in parts], below)
@@ -67,6 +69,22 @@ def register_model(
         writer.append([encode(body)], "model", {"model": name})
         return registration(
             writer, name=name, origin="", n=len(parts), new=1, known=0, model=name, generation=generation
+        )
+
+
+def _not_another(
+    name: str, parts: Sequence[tuple[str, str, int | None]], base: str | None, trail: Trail
+) -> None:
+    """A name stands for one model: its images carry the name, and their generation hangs on it."""
+    earlier = trail.models.get(name)
+    if earlier is None:
+        return
+    before = {(ref, None if share is None else round(share * 1_000_000)) for ref, share in earlier.trained_on}
+    if before != {(ref, ppm) for _, ref, ppm in parts} or earlier.base != (base or ""):
+        known = ", ".join(ref for ref, _ in earlier.trained_on)
+        raise UsageError(
+            f"model {name!r} is registered already, trained on {known}: found another account",
+            hint=f"give the new model a name of its own, {name}-2",
         )
 
 

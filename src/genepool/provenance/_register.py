@@ -10,6 +10,7 @@ import numpy as np
 
 from genepool.config import Config
 from genepool.errors import SourceError, UsageError
+from genepool.provenance._blockchain import report_origins
 from genepool.provenance._entries import clean, encode, name_of
 from genepool.provenance._fold import CLASSES
 from genepool.provenance._lineages import Interval
@@ -93,12 +94,19 @@ def register_human(
         config: Key and trust policy.
 
     Raises:
-        UsageError: A name that cannot be used, or a cohort of another kind.
+        UsageError: A name that cannot be used, a cohort of another kind, or images that are already attested
+            as made by a model: both claims together would only make them disputed.
         SourceError: No readable image.
         IntegrityError: The log does not verify.
     """
     if origin not in ("human_made", "captured"):
         raise UsageError(f"origin: expected human_made or captured, found {origin!r}")
+    made = report_origins(catalogue, open_trail(workspace, config, dataset=catalogue.dataset)).n_ai
+    if made:
+        raise UsageError(
+            f"{catalogue.dataset.uri}: expected human work, found {made:,} images attested as a model's",
+            hint="leave them out, or take the wrong claim back: genepool ledger withdraw --help",
+        )
     name = name_of(cohort, "cohort") if cohort is not None else _folder_name(catalogue)
     detail = {"artist": name_of(artist, "artist")} if artist is not None else {}
     return _register_images(

@@ -84,10 +84,13 @@ def compare_data(certificate: Certificate, data: Any) -> list[Said]:
     said: list[Said] = []
     if len(images) < len(every):
         said.append(("data", "good", f"{len(every) - len(images):,} files were unreadable at the check, too"))
+    approved = certificate.facts().get("approved", {})
     if root == entry["root"]:
         said.append(("data", "good", f"all {len(images):,} images hash to the certified root {root[:16]}…"))
+        if approved.get("root", root) != root:
+            text = f"{entry['n'] - approved['n']:,} of the images were set aside and may not be trained on"
+            said.append(("data", "bad", f"{text}: genepool export writes the approved {approved['n']:,}"))
         return said
-    approved = certificate.facts().get("approved", {})
     if root == approved.get("root"):
         text = f"the {len(images):,} images are the approved part of the certified {entry['n']:,}"
         return [*said, ("data", "good", f"{text}, root {root[:16]}…")]

@@ -74,8 +74,8 @@ def seal(
 ) -> Seal:
     """Record a check: one origin entry for each image not yet recorded so, the set, and the decision.
 
-    Where the set passed, its certificate is written into the workspace; where not, an older one is taken
-    away.
+    Where the set passed the whole policy, its certificate is written into the workspace; where not (also
+    where rules were left out, or a baseline excused faults), an older one is taken away.
 
     These entries say what genepool concluded on this day. They carry the role ``check`` and never count as
     anybody's claim about an image.
@@ -111,7 +111,7 @@ def seal(
         keep_members(workspace.root, root, shas)
         ledger, key = writer.ledger, writer.key
         certificate = ""
-        if decision.get("status") == "pass" and key.signer.verifier.public not in writer.state.revoked:
+        if _certifiable(decision) and key.signer.verifier.public not in writer.state.revoked:
             sealed = Sealed(
                 dataset=written[-2] if known is None else known,
                 decision=written[-1],
@@ -136,6 +136,12 @@ def seal(
             key_created=key.created,
             certificate=certificate,
         )
+
+
+def _certifiable(decision: Mapping[str, Any]) -> bool:
+    """Whether the set passed every rule, by itself."""
+    narrowed = decision.get("policy", {}).get("not_applied")
+    return decision.get("status") == "pass" and not narrowed and not decision.get("tolerated")
 
 
 def seal_subset(

@@ -61,7 +61,7 @@ class Failure:
     cases: tuple[Case, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Decision:
     """What the gate decided about a dataset. Truthy only when it passed.
 
@@ -87,6 +87,10 @@ class Decision:
 
     def __bool__(self) -> bool:
         return self.status == "pass"
+
+    def __repr__(self) -> str:
+        codes = ", ".join(failure.code for failure in self.failures)
+        return f"Decision({self.status}{': ' + codes if codes else ''}; n={self.n}, root={self.root[:16]})"
 
     @property
     def exit_code(self) -> int:

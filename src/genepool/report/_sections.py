@@ -181,7 +181,7 @@ def steps(decision: Decision) -> list[Step]:
         entry = table.get(failure.code)
         commands = [(printable(c.strip(" `"), 300), "") for c in _COMMAND.findall(failure.hint)]
         text = _COMMAND.sub("", failure.hint).strip(" ,:;`→\n")
-        text = re.sub(r"[\s,:`]*(?:,? then)?[\s,:`]*$", "", text)
+        text = re.sub(r"[\s,:`]*(?:,? then)?[\s,:`]*$", "", re.sub(r"\s*:\s*(?=;)", "", text))
         if not commands and entry:
             commands = [_split(line, decision.uri) for line in entry.do]
         commands.append((f"genepool explain {printable(failure.code, 12)}", "why the rule exists"))
