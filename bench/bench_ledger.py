@@ -1,4 +1,4 @@
-"""The log beside the SHA-256 limit of the same run: append, audit, proofs, verify_origins.
+"""The log beside the SHA-256 limit of the same run: append, audit, proofs, verify_origins, look-ups.
 
     python bench/bench_ledger.py [--entries 1000000] [--digests 1000000] [--folder DIR]
 
@@ -20,12 +20,24 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from genepool.provenance import Ledger, OriginReport, Proof, Signer, read_trail
+from genepool.provenance import (
+    Ledger,
+    Lookup,
+    OriginReport,
+    Proof,
+    Sidecar,
+    Signer,
+    load_public,
+    load_trust,
+    read_trail,
+)
 from genepool.provenance._entries import encode
+from genepool.provenance._sidecar import commit_details
 from genepool.provenance._writer import open_writer
 from genepool.store import Workspace
 
 SIZE = 300
+ROUNDS = 5
 BATCH = 50_000
 
 
@@ -63,15 +75,19 @@ def log_rates(folder: Path, n: int) -> dict[str, float]:
     size = ledger.size
     _, audit_wall, audit_cpu = clock(ledger.audit)
     parallel = parallel_audit(ledger, size)
-    proofs, checks = [], []
+    proofs, checks, small = [], [], []
     rng = np.random.default_rng(0)
-    for index in rng.integers(0, size, 500).tolist():
-        cold = Ledger.open(folder / "log", verifiers=[ledger.verifier])
-        proof, seconds, _ = clock(cold.prove, index)
-        proofs.append(seconds)
-        parsed = Proof.parse(proof.encode())
-        checks.append(clock(parsed.verify, None, [ledger.verifier])[1])
-    small = [clock(ledger.append, entries[:10])[1] for _ in range(100)]
+    # A shared machine stalls now and then: the quantiles are taken of each round, and their median is given.
+    for _ in range(ROUNDS):
+        proofs.append([])
+        checks.append([])
+        for index in rng.integers(0, size, 500).tolist():
+            cold = Ledger.open(folder / "log", verifiers=[ledger.verifier])
+            proof, seconds, _ = clock(cold.prove, index)
+            proofs[-1].append(seconds)
+            parsed = Proof.parse(proof.encode())
+            checks[-1].append(clock(parsed.verify, None, [ledger.verifier])[1])
+        small.append([clock(ledger.append, entries[:10])[1] for _ in range(100)])
     return {
         "entries": size,
         "sha256_limit_per_s": bound,
@@ -82,12 +98,20 @@ def log_rates(folder: Path, n: int) -> dict[str, float]:
         "audit_per_cpu_s": size / audit_cpu,
         "audit_share_of_limit": size / audit_wall / bound,
         **parallel,
-        "proof_p50_ms": 1e3 * float(np.quantile(proofs, 0.5)),
-        "proof_p99_ms": 1e3 * float(np.quantile(proofs, 0.99)),
-        "proof_verify_p99_ms": 1e3 * float(np.quantile(checks, 0.99)),
-        "small_commit_p50_ms": 1e3 * float(np.quantile(small, 0.5)),
-        "small_commit_p95_ms": 1e3 * float(np.quantile(small, 0.95)),
+        **quantiles("proof", proofs, 0.5, 0.99),
+        **quantiles("proof_verify", checks, 0.5, 0.99),
+        **quantiles("small_commit", small, 0.5, 0.95),
     }
+
+
+def quantiles(name: str, rounds: list[list[float]], *wanted: float) -> dict[str, float]:
+    """Median over the rounds of each quantile, and the worst round's."""
+    found = {}
+    for q in wanted:
+        each = [1e3 * float(np.quantile(times, q)) for times in rounds]
+        found[f"{name}_p{round(100 * q)}_ms"] = float(np.median(each))
+        found[f"{name}_p{round(100 * q)}_ms_worst_round"] = max(each)
+    return found
 
 
 def parallel_audit(ledger: Ledger, size: int) -> dict[str, float]:
@@ -142,6 +166,54 @@ def origin_rates(folder: Path, n: int) -> dict[str, float]:
     }
 
 
+def lookup_rates(folder: Path, n: int) -> dict[str, float]:
+    """One image looked up among n, by bytes and by looks, from the index on disk; and proven."""
+    os.environ["GENEPOOL_HOME"] = str(folder / "home")
+    shas = np.frombuffer(os.urandom(32 * n), np.uint8).reshape(-1, 32)
+    looks = np.frombuffer(os.urandom(32 * n), np.uint8).reshape(-1, 32)
+    workspace = Workspace(folder / "looks.genepool").create()
+    common = {"kind": "origin", "cohort": "bench", "gen": [1, 1], "origin": "synthetic", "role": "attest"}
+
+    def register() -> None:
+        details = commit_details([{"phash": look.tobytes().hex(), "uri": "x.png"} for look in looks])
+        Sidecar(workspace.root).add(details)
+        with open_writer(workspace, None) as writer:
+            hexes = (sha.tobytes().hex() for sha in shas)
+            entries = [
+                encode({**common, "det": det[0], "pix": sha, "sha256": sha})
+                for sha, det in zip(hexes, details, strict=True)
+            ]
+            writer.append(entries, "attest", {"cohort": "bench", "dataset": "", "model": "", "origin": ""})
+
+    _, register_wall, _ = clock(register)
+    ledger = Ledger.open(workspace.ledger)
+    trust = load_trust(None, load_public())
+    _, build_wall, _ = clock(Lookup, ledger, trust)
+    index, open_wall, _ = clock(Lookup, ledger, trust)
+    rng = np.random.default_rng(2)
+    by_bytes, by_looks, found = [], [], 0
+    for _ in range(ROUNDS):
+        by_bytes.append([])
+        by_looks.append([])
+        for at in rng.integers(0, n, 100).tolist():
+            by_bytes[-1].append(clock(index.find, shas[at].tobytes())[1])
+            bits = np.unpackbits(looks[at])
+            bits[rng.choice(256, 20, replace=False)] ^= 1
+            strange = os.urandom(32)
+            answer, seconds, _ = clock(index.find, strange, strange, np.packbits(bits).tobytes())
+            by_looks[-1].append(seconds)
+            found += len(answer) == 1 and shas[at].tobytes().hex() in answer[0].entry.decode()
+    return {
+        "entries": n,
+        "register_s": register_wall,
+        "index_made_s": build_wall,
+        "index_opened_ms": 1e3 * open_wall,
+        **quantiles("by_bytes", by_bytes, 0.5, 0.99),
+        **quantiles("by_looks_20_bits_off", by_looks, 0.5, 0.99),
+        "found_by_looks": found / (100 * ROUNDS),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
@@ -152,7 +224,11 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-ledger-", dir=options.folder))
     try:
-        result = {"log": log_rates(folder, options.entries), "origins": origin_rates(folder, options.digests)}
+        result = {
+            "log": log_rates(folder, options.entries),
+            "origins": origin_rates(folder, options.digests),
+            "lookup": lookup_rates(folder, options.digests),
+        }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())

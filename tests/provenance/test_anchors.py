@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from genepool import provenance
+from genepool.cli._main import main
 from genepool.errors import CannotFinish, SignatureError, UsageError
 from genepool.provenance._bitcoin import (
     BlockHeader,
@@ -23,6 +25,7 @@ from genepool.provenance._bitcoin import (
     verify_proof,
 )
 from genepool.provenance._timestamp import request_timestamp, verify_timestamp
+from support.ledgers import images, workspace
 
 CHECKPOINT = b"example.org/log\n5\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n\n- x y\n"
 
@@ -304,3 +307,49 @@ def test_the_genesis_block_of_bitcoin_reads_as_published():
         BlockHeader.parse(header[:-1] + b"\0", floor=0)
     with pytest.raises(SignatureError, match="cheap to make up"):
         BlockHeader.parse(header)
+
+
+# ------------------------------------------------------------------------------- verb and certificate
+
+
+def test_the_verb_stamps_the_head_and_the_certificate_carries_both_anchors(
+    authority, calendar, tmp_path, capsys
+):
+    url, home = authority
+    space = workspace(tmp_path)
+    provenance.register_human(images(3), space, cohort="a")
+    provenance.seal(space, images(3), images(3).origins("human_made", 0, 0), {"status": "pass"})
+    common = ("--workspace", str(space.root))
+    roots = str(home / "ca.pem")
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main(list(arguments))
+        return int(stopped.value.code or 0), capsys.readouterr()
+
+    stamp = ("--tsa", url, "--roots", roots, "--calendar", calendar.url)
+    code, said = run("ledger", "anchor", *stamp, *common)
+    assert (code, "verified" in said.out, "promised" in said.out) == (0, True, True)
+    assert run("ledger", "anchor", "--upgrade", *common)[1].out.startswith("size 13: still pending")
+    head = provenance.Anchors(provenance.Ledger.open(space.ledger)).current()
+    header = calendar.mine(head.opentimestamps)
+    assert "in a Bitcoin block" in run("ledger", "anchor", "--upgrade", *common)[1].out
+    code, said = run("ledger", "anchor", "--verify", "--roots", roots, *common)
+    assert (code, "existed at" in said.out, "into block 900000" in said.out) == (0, True, True)
+
+    paper = str(space.root / "certificate.genepool")
+    code, said = run("verify", paper, "--roots", roots)
+    assert code == 0
+    assert "✓ rfc3161" in said.out
+    assert "· opentimestamps" in said.out
+    (tmp_path / "headers").write_text(f"900000 {header.hex()}\n")
+    code, said = run("verify", paper, "--headers", str(tmp_path / "headers"))
+    assert (code, "cheap to make up" in said.out) == (4, True)
+    code, said = run("verify", paper, "--roots", str(home / "stranger.pem"))
+    assert (code, "✗ rfc3161" in said.out) == (4, True)
+    certificate = provenance.read_certificate(paper)
+    trust = provenance.load_trust(None, provenance.load_public())
+    anchored = {"roots": (home / "ca.pem").read_bytes(), "headers": {900_000: header}, "trust": trust}
+    found = provenance.verify_certificate(certificate, **anchored, floor=EASY)
+    assert found, found.bad
+    assert {f.place: f.state for f in found.findings}["opentimestamps"] == "good"
