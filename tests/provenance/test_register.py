@@ -232,15 +232,19 @@ def test_models_that_are_refused(tmp_path: Path, parts: list[tuple[str, float | 
         provenance.register_model(space, "m", [("h", None)], base="nobody")
 
 
-def test_a_model_retrained_on_its_own_outputs_climbs(tmp_path: Path) -> None:
+def test_a_model_retrained_on_its_own_outputs_climbs_under_a_new_name(tmp_path: Path) -> None:
     space = workspace(tmp_path)
     provenance.register_human(images(1), space, cohort="h")
     source = "h"
     for generation in range(1, 5):
-        assert provenance.register_model(space, "m", [(source, None)]).generation == (generation, generation)
+        name = f"m{generation}"
+        assert provenance.register_model(space, name, [(source, None)]).generation == (generation, generation)
         source = f"o{generation}"
-        provenance.register_outputs(images(1, source), space, model="m", cohort=source)
-    assert provenance.open_trail(space).models["m"].generation == (4, 4)
+        provenance.register_outputs(images(1, source), space, model=name, cohort=source)
+    assert provenance.open_trail(space).models["m4"].generation == (4, 4)
+    with pytest.raises(UsageError, match="registered already"):
+        provenance.register_model(space, "m1", [("o4", None)])
+    assert provenance.open_trail(space).models["m1"].generation == (1, 1)
 
 
 # -------------------------------------------------------------------------------------------------- seal
