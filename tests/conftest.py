@@ -43,8 +43,8 @@ def photos() -> dict[str, object]:
     from sklearn.datasets import load_sample_images
 
     found = {}
-    names = "astronaut camera chelsea coffee coins hubble_deep_field immunohistochemistry moon page rocket text"
-    for name in names.split():
+    names = "astronaut camera chelsea coffee coins hubble_deep_field immunohistochemistry moon page rocket"
+    for name in (*names.split(), "text"):
         image = np.asarray(getattr(data, name)())
         found[name] = np.stack([image] * 3, -1) if image.ndim == 2 else image[..., :3]
     china, flower = load_sample_images().images

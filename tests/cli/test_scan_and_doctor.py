@@ -71,9 +71,13 @@ def test_doctor_without_anything(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert code == 0
     assert "all sound" in out
     assert "none yet: genepool register human" in out
+    code, _, err = call(capsys, "doctor", str(tmp_path / "missing"))
+    assert code == 3
+    assert "found nothing" in err
+    (tmp_path / "unscanned").mkdir()
     code, out, _ = call(capsys, "doctor", str(tmp_path / "unscanned"))
     assert "none yet: genepool scan PATH" in out
-    assert not list(tmp_path.iterdir())
+    assert [p.name for p in tmp_path.iterdir()] == ["unscanned"]
 
 
 def test_scan_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

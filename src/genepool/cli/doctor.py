@@ -129,12 +129,8 @@ def _workspace(
 ) -> dict[str, Any] | None:
     if path is None and workspace is None:
         return None
-    if (
-        path is not None
-        and "://" not in path
-        and not any(c in path for c in "*?[{")
-        and not Path(path).exists()
-    ):
+    pattern = path is not None and ("://" in path or any(c in path for c in "*?[{"))
+    if path is not None and not pattern and not Path(path).exists():
         raise SourceError(f"{path}: expected a dataset or a workspace, found nothing")
     from genepool.errors import WorkspaceError
     from genepool.store import Workspace, inspect

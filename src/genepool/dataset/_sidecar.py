@@ -98,8 +98,8 @@ def claims(value: Any) -> tuple[dict[str, Any], list[str]]:
 
     Known keys are checked (``origin`` an `OriginClass` value, ``generation`` an integer ≥ 0 or
     ``[lo, hi | null]``, ``parents`` a list of strings, ``caption_source`` ``human`` or ``machine``,
-    ``created`` an ISO 8601 date, also a bare year or a year and month, as text); unknown keys are kept when they hold a string, a number or a boolean,
-    because a policy may slice by them.
+    ``created`` an ISO 8601 date, also a bare year or a year and month, as text); unknown keys are kept when
+    they hold a string, a number or a boolean, because a policy may slice by them.
 
     Raises:
         SidecarError: Not an object.
