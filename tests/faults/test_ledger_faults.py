@@ -131,6 +131,29 @@ def test_two_hundred_killed_registrations(tmp_path: Path) -> None:
     kill_registrations(tmp_path, 200, seed=12)
 
 
+_DETAIL = """
+import os, sys
+from pathlib import Path
+from genepool.provenance import _sidecar
+details = _sidecar.commit_details([{"artist": "Bob"}] * 20_000)
+def rows():
+    for row in details[:-1]:
+        yield row
+    os.kill(os.getpid(), 9)  # in the middle of the transaction, with pages already on the disk
+_sidecar.Sidecar(Path(sys.argv[1])).add(rows())
+"""
+
+
+def test_the_sidecar_of_a_killed_writer_is_read_without_what_was_not_finished(tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "set.genepool").create()
+    provenance.register_human(images(3, "a"), space, cohort="a", artist="Ada")
+    before = provenance.Sidecar(space.root).load()
+    done = subprocess.run([sys.executable, "-c", _DETAIL, str(space.root)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (space.root / "detail.sqlite-journal").exists()
+    assert provenance.Sidecar(space.root).load() == before
+
+
 def test_two_writing_processes_take_turns(tmp_path: Path) -> None:
     Ledger.open(tmp_path / "log", create=True, signer=KEY)
     both = [

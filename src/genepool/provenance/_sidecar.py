@@ -52,7 +52,9 @@ class Sidecar:
 
     @contextmanager
     def _open(self, write: bool) -> Iterator[sqlite3.Connection]:
-        mode = "rwc" if write else "ro"
+        # A writer that was killed leaves a journal; only a connection that may write can roll it back.
+        torn = Path(f"{self.path}-journal").exists()
+        mode = "rwc" if write else "rw" if torn else "ro"
         try:
             uri = f"{self.path.absolute().as_uri()}?mode={mode}"
             with closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection, connection:
