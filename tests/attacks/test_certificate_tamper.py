@@ -12,6 +12,7 @@ from genepool.errors import CertificateError
 from genepool.provenance import _certify
 from genepool.provenance._cosignature import cosign
 from genepool.provenance._note import Signer
+from genepool.provenance._sealed import sealed_decision, sealed_policy
 from support.ledgers import images, workspace
 
 WITNESS = Signer("witness.example/one", bytes(range(1, 33)))
@@ -108,6 +109,24 @@ def test_a_signed_lie_of_the_issuer_about_the_log_is_refused(
     grown = certificate.dataset.entry.replace(b'"n":6', b'"n":7')
     refused("dataset", dataset=replace(certificate.dataset, entry=grown))
     refused("checkpoint", checkpoint=certificate.checkpoint.replace(b"\n", b"\n0", 1))
+
+
+def test_a_pass_that_left_rules_out_is_no_certificate(tmp_path: Path) -> None:
+    """Even when somebody's own program writes one: the entry is in the log, the signature is good."""
+    space = workspace(tmp_path)
+    found = images(3)
+    own = provenance.load_key(create=True)
+    assert own is not None
+    for more in ({"policy": {"not_applied": ["GP401"]}}, {"tolerated": [{"code": "GP101"}]}):
+        decision = {"status": "pass", **more}
+        done = provenance.seal(space, found, found.origins("human_made", 0, 0), decision)
+        assert done.certificate == ""
+        ledger = provenance.Ledger.open(space.ledger, verifiers=[own.signer.verifier])
+        dataset = provenance.read_log(ledger).datasets[-1][0]
+        report, policy = sealed_decision(decision), sealed_policy(None)
+        sealed = _certify.Sealed(dataset, done.decision, report, policy, found.shas)
+        path = provenance.make_certificate(space, ledger, own.signer, sealed)
+        assert judge(path.read_bytes(), own.signer.verifier).startswith("report: the decision left rules out")
 
 
 def test_another_key_and_another_log_are_refused(made: tuple[provenance.Certificate, Signer]) -> None:

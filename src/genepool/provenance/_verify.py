@@ -222,7 +222,12 @@ class _Run:
             raise CertificateError("the decision is about another dataset")
         if entry["status"] != "pass" or facts.get("status") != "pass":
             raise CertificateError(f"the decision is {entry['status']}, not pass")
-        rules = facts.get("policy", {}).get("rules", [])
+        applied = facts.get("policy", {})
+        if applied.get("not_applied") or facts.get("tolerated"):
+            raise CertificateError(
+                "the decision left rules out, or excused faults by a baseline: it certifies nothing"
+            )
+        rules = applied.get("rules", [])
         self.summary = {
             "status": entry["status"],
             "dataset": about.get("uri", ""),
