@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from genepool.dataset._sidecar import MAX_SIDECAR, SidecarError, claims, flat_claims, loads
+from genepool.dataset._sidecar import MAX_SIDECAR, SidecarError, caption_text, claims, flat_claims, loads
 
 __all__ = ["DESCRIPTIONS", "Described", "Description"]
 
@@ -133,7 +133,7 @@ class Description:
             if _relative(value.get(self._key), self._key) == name:
                 if self._own:
                     found = claims(value)[0]
-                    return Described(found, found.get("caption"))
+                    return Described(found, caption_text(found.get("caption")))
                 found, caption, _ = flat_claims(value)
                 return Described(found, caption)
             at -= 1
