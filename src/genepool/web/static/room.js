@@ -343,7 +343,12 @@ function decide() {
 
   const words = need("words", HTMLTextAreaElement);
   need("comment", HTMLDialogElement).addEventListener("close", () => { session.comment = words.value.trim(); if (session.comment) hint("Comment kept: it is saved with your answer.", 2500); });
-  words.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) need("comment", HTMLDialogElement).close(); });
+  words.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      // The close event comes a moment later; an answer given in between must already carry the words.
+      session.comment = words.value.trim();
+      need("comment", HTMLDialogElement).close();
+    }
+  });
 
   for (const button of document.querySelectorAll("[data-answer]")) {
     button.addEventListener("click", (event) => { answer(button.getAttribute("data-answer") ?? ""); letGo(event); });
