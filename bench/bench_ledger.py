@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from hashlib import sha256
@@ -214,6 +215,24 @@ def lookup_rates(folder: Path, n: int) -> dict[str, float]:
     }
 
 
+PEER = """
+import os, sys, time
+from pymerkle import InmemoryTree
+entries = [os.urandom(300) for _ in range(int(sys.argv[1]))]
+tree = InmemoryTree(algorithm="sha256")
+started = time.perf_counter()
+for entry in entries:
+    tree.append_entry(entry)
+print(len(entries) / (time.perf_counter() - started))
+"""
+
+
+def peer_rate(python: str, size: int) -> float:
+    """Appends per second of pymerkle's tree in memory (GPL, so in an environment of its own), not durable."""
+    done = subprocess.run([python, "-c", PEER, str(size)], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
@@ -221,6 +240,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", help="where to work (the disk that is measured); default: a temporary folder"
     )
+    parser.add_argument("--pymerkle", help="a Python that has pymerkle, to measure it beside ours")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-ledger-", dir=options.folder))
     try:
@@ -231,6 +251,9 @@ def main() -> None:
         }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if options.pymerkle:
+        rate = peer_rate(options.pymerkle, min(options.entries, 200_000))
+        result["pymerkle"] = {"append_per_s": rate, "ours_over_it": result["log"]["append_per_s"] / rate}
     print(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
 
 
