@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Blend", "Programme", "solve"]
 
-_STEPS = 400
+_STEPS = 1000
 _TOLERANCE = 1e-6
 
 
