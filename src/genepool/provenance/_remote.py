@@ -86,7 +86,7 @@ class UrlStore:
             self._fs.pipe_file(self._at(path), data, **options)
         except FileExistsError:
             raise
-        except Exception as error:
+        except Exception as error:  # the same, on the way back
             raise WorkspaceError(f"{self.where}/{path}: cannot be written: {_said(error)}") from error
 
     def write(self, path: str, data: bytes) -> None:
