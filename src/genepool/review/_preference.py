@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +221,7 @@ def preference_scores(
     quarantined: Mapping[str, str] | None = None,
     tests: bool = False,
     command: str = "genepool review PATH",
+    of: Collection[str] | None = None,
 ) -> PreferenceReport:
     """Scores of all images that people voted on.
 
@@ -231,6 +232,7 @@ def preference_scores(
         quarantined: Reviewers whose votes do not count.
         tests: Count reviewers marked as test data; only ever for tests of this package.
         command: What to run where people are needed.
+        of: Digests over which ``mean`` is taken, one of several sets that were voted on; None: all.
 
     Raises:
         UsageError: An empty ladder.
@@ -271,9 +273,13 @@ def preference_scores(
         half = _Z * math.sqrt(float(fit.covariance[i, i]))
         theta = float(fit.theta[i])
         report.rungs[rungs[fit.items[i]]] = (theta, theta - half, theta + half)
+    if of is not None:
+        chosen = set(of)
+        rows = [i for i in rows if fit.items[i] in chosen]
     if not rows:
         return report
-    return replace(report, mean=_score(fit, rows, held, len(counted), True))
+    total = sum(times[fit.items[i]] for i in rows) if of is not None else len(counted)
+    return replace(report, mean=_score(fit, rows, held, total, True))
 
 
 def _ladder_check(votes: Sequence[Vote], steps: Mapping[str, tuple[str, int]]) -> Rate:

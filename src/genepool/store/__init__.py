@@ -23,7 +23,7 @@ from genepool.store._merkle import merkle_root
 from genepool.store._parts import CORE_COLUMNS, PartWriter, check_part, part_key, part_names
 from genepool.store._reviewqueue import Asked, Draw, ReviewRecord, Vote
 from genepool.store._verdicts import Verdicts, check_verdict
-from genepool.store._workspace import Workspace, workspace_for
+from genepool.store._workspace import Workspace, find_workspace, workspace_for
 
 __all__ = [
     "CORE_COLUMNS",
@@ -43,6 +43,7 @@ __all__ = [
     "check_part",
     "check_verdict",
     "dataset_folder",
+    "find_workspace",
     "inspect",
     "merkle_root",
     "part_key",

@@ -218,6 +218,17 @@ def workspace_for(dataset: Dataset | _Named, workspace: Workspace | str | Path |
     return Workspace(_temporary(dataset.uri)).create()
 
 
+def find_workspace(dataset: Dataset | _Named) -> Workspace | None:
+    """The workspace of a dataset where one was made before; nothing is created.
+
+    Raises:
+        WorkspaceError: A newer genepool wrote it.
+    """
+    asked = dataset.workspace or os.environ.get("GENEPOOL_WORKSPACE")
+    place = Path(asked) if asked else _beside(dataset.uri)
+    return Workspace(place) if place is not None and (place / _MARK).is_file() else None
+
+
 def _made(place: Workspace | str | Path) -> Workspace:
     space = place if isinstance(place, Workspace) else Workspace(place)
     if not (space.root / _MARK).exists():
