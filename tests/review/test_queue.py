@@ -26,6 +26,8 @@ class _Set:
     """What the queue needs of a catalogue."""
 
     uri = "memory:test"
+    columns: tuple[str, ...] = ()
+    n = 0
     dataset = property(lambda self: self)
 
 

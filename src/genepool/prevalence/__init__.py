@@ -16,11 +16,14 @@ from genepool.prevalence._plan import Plan, labels_needed, plan
 from genepool.prevalence._ratio import SliceRatio, human_ratio, slice_ratios
 from genepool.prevalence._reviewers import Rates, Reviewer, audit_share, ceiling, panel_rates
 from genepool.prevalence._sample import Look, Sample, reviewers_of, sample_of, verify_order
+from genepool.prevalence._scores import DetectorScores, detector_scores
+from genepool.prevalence._spending import alpha_share
 
 __all__ = [
     "AuditResult",
     "Auditor",
     "Certificate",
+    "DetectorScores",
     "Look",
     "Plan",
     "Population",
@@ -31,11 +34,13 @@ __all__ = [
     "Sequential",
     "SliceRatio",
     "SyntheticContentDetector",
+    "alpha_share",
     "audit",
     "audit_share",
     "ceiling",
     "certified_ratio",
     "certify",
+    "detector_scores",
     "human_ratio",
     "labels_needed",
     "panel_rates",

@@ -16,7 +16,9 @@ from genepool.prevalence._plan import Plan, plan
 from genepool.prevalence._ratio import human_ratio
 from genepool.prevalence._reviewers import CONTROLS, Reviewer
 from genepool.prevalence._sample import Look, Sample, sample_of
-from genepool.records import RatioEstimate
+from genepool.prevalence._scores import detector_scores
+from genepool.prevalence._spending import alpha_share
+from genepool.records import Estimate, RatioEstimate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +43,11 @@ class Certificate:
         waiting: Images judged only by those, and images on which a third opinion is missing.
         plan: What it probably takes to decide; None: it is decided.
         note: Why there is no audit; empty where there is one.
+        attempt: How many draws of this set were made, this one included.
+        spent: What this draw may spend of alpha; see `alpha_share`.
+        detector: Whose scores were the control variate, or why nobody's.
+        power: Share of the variance that these scores took away.
+        triage: An estimate from answers and scores, for triage only; None: too few of either.
     """
 
     ratio: RatioEstimate
@@ -51,10 +58,20 @@ class Certificate:
     waiting: int = 0
     plan: Plan | None = None
     note: str = ""
+    attempt: int = 1
+    spent: float = 0.0
+    detector: str = ""
+    power: float = 0.0
+    triage: Estimate | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the decision: counts, reviewers with their intervals, the plan."""
         return {
+            "draw": self.attempt,
+            "alpha_spent": self.spent,
+            "detector": self.detector,
+            "detector_power": self.power,
+            "triage": None if self.triage is None else self.triage.to_json(),
             "status": self.result.status if self.result else None,
             "labels": self.n_labels,
             "waiting": self.waiting,
@@ -86,6 +103,7 @@ def certify(
     keep: NDArray[np.bool_] | None = None,
     floor: float = 0.70,
     alpha: float = 0.05,
+    detector: str = "",
 ) -> Certificate:
     """The certified share, from plain data.
 
@@ -100,7 +118,8 @@ def certify(
         scores: ``(n,)`` p(human) by pixels alone, NaN where unknown; must not depend on the answers.
         keep: ``(n,)`` which images the share is about (a slice, or what the policy leaves); None: all.
         floor: Share to be proven.
-        alpha: 1 − confidence.
+        alpha: 1 − confidence of all draws of this set together; this one may spend `alpha_share` of it.
+        detector: Whose scores these are, or why there are none.
 
     Raises:
         MeasureError: Arrays that do not fit.
@@ -114,7 +133,10 @@ def certify(
     looks = [look for look in sample.looks if unknown[look.row]]
     people, refused = _people(sample, looks)
     chosen, waiting = _chosen(looks, people)
-    base = Certificate(exact, refused=refused, waiting=waiting)
+    spent = alpha * alpha_share(sample.attempt)
+    base = Certificate(
+        exact, refused=refused, waiting=waiting, attempt=sample.attempt, spent=spent, detector=detector
+    )
     if exact.n == 0 or exact.lower >= floor or exact.upper < floor or not 0 < floor < 1:
         return replace(base, note="decided by verified images alone")
     judged = sum(bool(unknown[row]) for row in sample.judged)
@@ -123,20 +145,46 @@ def certify(
         known = [r for r in sample.reviewers.values() if not r.refusal()]
         why = sample.note or ("nobody who may certify by sight has judged" if looks else "no answers yet")
         controls = 0 if known else 2 * CONTROLS
-        found = plan(population, floor, alpha, reviewers=known, seconds=sample.seconds, controls=controls)
+        found = plan(population, floor, spent, reviewers=known, seconds=sample.seconds, controls=controls)
         return replace(base, plan=found, note=why)
+    triage = _triage(chosen, values, unknown, human[mask], alpha)
     values[unknown] = filled(values[unknown])
     running = Sequential(
         values[unknown],
         population,
         floor=floor,
-        alpha=alpha,
+        alpha=spent,
         reviewers=people,
         together=any(lookers > 1 for _, _, lookers in chosen),
     )
     for row, answer, _ in chosen:
         running.see(float(values[row]), answer)
-    return _certificate(base, running, population, sample.seconds)
+    return _certificate(replace(base, triage=triage), running, population, sample.seconds, alpha)
+
+
+def _triage(
+    chosen: Sequence[tuple[int, bool | None, int]],
+    values: NDArray[np.float64],
+    unknown: NDArray[np.bool_],
+    verified: NDArray[np.bool_],
+    alpha: float,
+) -> Estimate | None:
+    """PPI++ over the unverified images, with the verified ones counted; None where there is too little."""
+    from genepool.stats import ppi_mean
+
+    told = [(row, answer) for row, answer, _ in chosen if answer is not None and np.isfinite(values[row])]
+    rows = {row for row, _ in told}
+    rest = [i for i in np.flatnonzero(unknown).tolist() if i not in rows and np.isfinite(values[i])]
+    if len(told) < _KNOWN or len(rest) < _KNOWN:
+        return None
+    labels = np.array([answer for _, answer in told], np.float64)
+    found = ppi_mean(labels, values[[row for row, _ in told]], values[rest], alpha)
+    units, n, known = int(unknown.sum()), len(verified), int(verified.sum())
+    value, lower, upper = (
+        min(1.0, max(0.0, (known + units * x) / n)) for x in (found.value, found.lower, found.upper)
+    )
+    method = f"{found.method}; takes the answers as right"
+    return Estimate(value, lower, upper, found.n, method, alpha)
 
 
 def _people(sample: Sample, looks: Sequence[Look]) -> tuple[tuple[Reviewer, ...], dict[str, str]]:
@@ -179,18 +227,18 @@ def _chosen(
 
 
 def _certificate(
-    base: Certificate, running: Sequential, population: Population, seconds: float
+    base: Certificate, running: Sequential, population: Population, seconds: float, alpha: float
 ) -> Certificate:
     exact, result = base.ratio, running.result()
     ratio = RatioEstimate(
         max(exact.lower, result.lower),
         point=min(max(result.point, exact.lower), exact.upper),
         upper=min(exact.upper, result.upper),
-        alpha=result.alpha,
+        alpha=alpha,
         n=exact.n,
         n_audited=exact.n_audited + result.n_labels,
         method=f"verified images counted, the rest audited by people: {METHOD}",
-        assumptions=(*exact.assumptions, *ASSUMPTIONS, ERRING, *_test(running.reviewers)),
+        assumptions=(*exact.assumptions, *ASSUMPTIONS, ERRING, *_drawn(base), *_test(running.reviewers)),
     )
     found = None
     if result.status == "undecided":
@@ -215,6 +263,14 @@ def _certificate(
         result=result,
         reviewers=running.reviewers,
         plan=found,
+        power=running.power(),
+    )
+
+
+def _drawn(base: Certificate) -> tuple[str, ...]:
+    return (
+        f"this is draw {base.attempt} of the set and spends {base.spent:.4g}: all draws of one set together "
+        "err with probability at most alpha",
     )
 
 
@@ -258,12 +314,14 @@ class ReviewedSet:
         human: ``(n,)`` verified human.
         ai: ``(n,)`` verified machine-made, or computed.
         scores: ``(n,)`` p(human) by pixels alone, NaN where unknown.
+        detector: Whose scores these are, or why there are none.
     """
 
     sample: Sample
     human: NDArray[np.bool_]
     ai: NDArray[np.bool_]
     scores: NDArray[np.float64]
+    detector: str = ""
 
     @classmethod
     def of(cls, catalogue: Catalogue, origins: pa.Table, workspace: Workspace) -> ReviewedSet:
@@ -278,15 +336,24 @@ class ReviewedSet:
             sample = Sample(note="nobody has been asked yet")
             if record.path.exists():
                 sample = sample_of(record, origins.column("sha256").to_pylist(), ~human & ~ai)
-        scores = _scores(catalogue) if sample.looks else np.full(len(human), np.nan)
-        return cls(sample, human, ai, scores)
+        scores, word = np.full(len(human), np.nan), ""
+        if sample.looks:
+            scores, word = _scores(catalogue, workspace, sample, ~human & ~ai)
+        return cls(sample, human, ai, scores, word)
 
     def certify(
         self, *, keep: NDArray[np.bool_] | None = None, floor: float = 0.70, alpha: float = 0.05
     ) -> Certificate:
         """The certified share of the whole, or of the images kept."""
         return certify(
-            self.sample, self.human, self.ai, scores=self.scores, keep=keep, floor=floor, alpha=alpha
+            self.sample,
+            self.human,
+            self.ai,
+            scores=self.scores,
+            keep=keep,
+            floor=floor,
+            alpha=alpha,
+            detector=self.detector,
         )
 
     def ratio(self, keep: NDArray[np.bool_], *, floor: float, alpha: float) -> RatioEstimate:
@@ -296,10 +363,15 @@ class ReviewedSet:
         return self.certify(keep=keep, floor=floor, alpha=alpha).ratio
 
 
-def _scores(catalogue: Catalogue) -> NDArray[np.float64]:
-    """p(human) by the detector's logits alone: what people said must not be in it."""
-    if "logit" not in catalogue.columns:
-        return np.full(catalogue.n, np.nan)
-    logits = np.asarray(catalogue.table(["logit"]).column("logit").to_numpy(zero_copy_only=False), np.float64)
-    with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp(logits))
+def _scores(
+    catalogue: Catalogue, workspace: Workspace, sample: Sample, unknown: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], str]:
+    """p(human) by a calibrated detector, if the scores are those of the moment of the draw."""
+    found = detector_scores(catalogue, workspace)
+    if found.note:
+        return found.values, found.note
+    if found.digest(unknown) != sample.scores:
+        what = "changed" if sample.scores else "came"
+        note = f"the detector's scores {what} after the order was drawn: they are not used"
+        return np.full(len(unknown), np.nan), note
+    return found.values, found.detector

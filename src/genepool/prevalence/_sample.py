@@ -16,7 +16,7 @@ from genepool.prevalence._reviewers import CONTROLS, Reviewer
 
 if TYPE_CHECKING:
     from genepool.records import Verdict
-    from genepool.store import Draw, ReviewRecord
+    from genepool.store import Carried, Draw, ReviewRecord
 
 __all__ = ["Look", "Sample", "reviewers_of", "sample_of", "verify_order"]
 
@@ -48,6 +48,8 @@ class Sample:
         before: All images that had one by then.
         seconds: Median time per verdict.
         note: Why there is no sample; empty: there is one.
+        attempt: How many draws of this set were made, this one included.
+        scores: SHA-256 (hex) of the detector's scores when the order was drawn; empty: there were none.
     """
 
     looks: tuple[Look, ...] = ()
@@ -56,6 +58,8 @@ class Sample:
     before: int = 0
     seconds: float = SECONDS
     note: str = ""
+    attempt: int = 1
+    scores: str = ""
 
 
 def verify_order(seed: str, n: int) -> NDArray[np.int64]:
@@ -82,7 +86,7 @@ def sample_of(record: ReviewRecord, digests: Sequence[bytes], unknown: NDArray[n
         WorkspaceError: The review file cannot be read.
     """
     given = record.all()
-    people = reviewers_of(given, record.controls())
+    people = reviewers_of(given, record.controls(), record.carried())
     seconds = [v.seconds for v in given if v.seconds is not None and v.seconds < 600 and not v.changed]
     pace = statistics.median(seconds) if len(seconds) >= 20 else SECONDS
     rows: list[int] = np.flatnonzero(unknown).tolist()
@@ -99,6 +103,8 @@ def sample_of(record: ReviewRecord, digests: Sequence[bytes], unknown: NDArray[n
         judged=frozenset(i for i in rows if digests[i].hex() in old) if old else frozenset(),
         before=len(old),
         seconds=pace,
+        attempt=draw.attempt,
+        scores=draw.scores,
     )
 
 
@@ -131,26 +137,34 @@ def _looks(
     return tuple(looks)
 
 
-def reviewers_of(verdicts: Sequence[Verdict], truths: Mapping[str, str]) -> dict[str, Reviewer]:
+def reviewers_of(
+    verdicts: Sequence[Verdict], truths: Mapping[str, str], carried: Sequence[Carried] = ()
+) -> dict[str, Reviewer]:
     """What controls say about each reviewer, so that it may be looked at again and again.
 
-    Each control picture counts once per reviewer, by the last blind answer to the first question about it.
-    Controls go on during the review, and a bound that is computed whenever one likes would be wrong more
-    often than it says. So the bounds rest on the first 100·2^k controls of each kind, k as large as there
-    are, and may use α·2^−(k+1): all epochs together use at most α.
+    Each control picture counts once per reviewer, by the last blind answer to the first question about it;
+    what was carried over from other sets comes first. Controls go on during the review, and a bound that is
+    computed whenever one likes would be wrong more often than it says. So the bounds rest on the first
+    100·2^k controls of each kind, k as large as there are, and may use α·2^−(k+1): all epochs together use at
+    most α.
 
     Args:
         verdicts: Every verdict, oldest first.
         truths: Control digest → ``human`` or ``ai``.
+        carried: Answers to controls that were given in other workspaces, oldest first.
     """
+    known = {**truths, **{c.sha256: c.truth for c in carried}}
     given: dict[str, dict[str, tuple[str, str]]] = {}
+    for c in carried:
+        if truths.get(c.sha256, c.truth) == c.truth:
+            given.setdefault(c.reviewer, {}).setdefault(c.sha256, ("carried", c.answer))
     for v in verdicts:
         if not v.control or v.repeat or v.changed or not v.token or v.sha256 not in truths:
             continue
         mine = given.setdefault(v.reviewer, {})
         if v.sha256 not in mine or mine[v.sha256][0] == v.token:
             mine[v.sha256] = (v.token, v.answer)
-    return {name: _reviewer(name, mine, truths) for name, mine in given.items()}
+    return {name: _reviewer(name, mine, known) for name, mine in given.items()}
 
 
 def _reviewer(name: str, given: Mapping[str, tuple[str, str]], truths: Mapping[str, str]) -> Reviewer:

@@ -139,7 +139,10 @@ KINDS: Final[dict[str, tuple[_Fields, _Fields]]] = {
         {"answer": _one_of("human", "ai", "unsure"), "at": _count, "reviewer": _name, "sha256": _hex},
         {"det": _hex, "prev": _count},
     ),
-    "draw": ({"at": _count, "n": _count, "population": _hex, "seed": _name}, {}),
+    "draw": (
+        {"at": _count, "n": _count, "population": _hex, "seed": _name},
+        {"attempt": _count, "scores": _hex},
+    ),
     "seal": ({"dsse": _plain, "vkey": _text}, {}),
     "model": (
         {"at": _count, "gen": _generation, "name": _name, "trained_on": _references},

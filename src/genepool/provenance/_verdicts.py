@@ -75,10 +75,7 @@ def append_verdicts(
         IntegrityError: The log does not verify.
         WorkspaceError: Not writable, or another process is writing it.
     """
-    entries = [
-        encode({"kind": "draw", "at": int(d.at), "n": d.n, "population": d.population, "seed": d.seed})
-        for d in draws
-    ]
+    entries = [encode(_drawn(draw)) for draw in draws]
     entries += [encode(_entry(verdict)) for verdict in verdicts]
     with _again(workspace, config) if audited else open_writer(workspace, config) as writer:
         if not entries:
@@ -101,6 +98,12 @@ def _again(workspace: Workspace, config: Config | None) -> Iterator[Writer]:
             yield Writer(ledger, key, cast("LogState", None))
         finally:
             pin_head(ledger)
+
+
+def _drawn(draw: Draw) -> dict[str, Any]:
+    body: dict[str, Any] = {"kind": "draw", "at": int(draw.at), "attempt": draw.attempt, "n": draw.n}
+    scores = {"scores": draw.scores} if draw.scores else {}
+    return {**body, "population": draw.population, "seed": draw.seed, **scores}
 
 
 def _entry(verdict: Verdict) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.store import Draw, ReviewRecord
+from genepool.store import SKETCH, Draw, ReviewRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +26,13 @@ class Population:
         digest: SHA-256 (hex) over their digests in the catalogue's order: what a draw is bound to.
         rows: ``(n,)`` their rows in the table of origins.
         sha256: Their digests as an Arrow array, in the same order.
+        sketch: The smallest of these digests; see `genepool.store.same_set`.
     """
 
     digest: str
     rows: NDArray[np.int64]
     sha256: pa.Array
+    sketch: bytes = b""
 
     @property
     def n(self) -> int:
@@ -63,7 +65,18 @@ def population_of(origins: pa.Table) -> Population:
     raw = column.cast(pa.binary(32)) if column.type != pa.binary(32) else column
     buffer = raw.buffers()[1]
     data = memoryview(b"") if buffer is None else memoryview(buffer)[raw.offset * 32 :][: len(raw) * 32]
-    return Population(sha256(data).hexdigest(), rows, raw)
+    return Population(sha256(data).hexdigest(), rows, raw, _sketch(data))
+
+
+def _sketch(data: memoryview) -> bytes:
+    """The smallest distinct digests, ascending."""
+    table = np.frombuffer(data, ">u8").reshape(-1, 4)
+    # Equal files share a digest; there are few of them, so twice as many candidates hold enough distinct
+    # ones.
+    wanted = min(len(table), 2 * SKETCH)
+    chosen = np.argpartition(table[:, 0], wanted - 1)[:wanted] if wanted else np.zeros(0, np.int64)
+    smallest = sorted({table[i].tobytes() for i in chosen.tolist()})
+    return b"".join(smallest[:SKETCH])
 
 
 def order(seed: str, n: int) -> NDArray[np.int64]:
@@ -84,12 +97,28 @@ def order(seed: str, n: int) -> NDArray[np.int64]:
     return np.argsort(np.asarray(keys, np.uint64), kind="stable").astype(np.int64)
 
 
-def drawn(record: ReviewRecord, population: Population, dataset: str, at: float) -> Draw:
+def drawn(record: ReviewRecord, population: Population, dataset: str, at: float, scores: str = "") -> Draw:
     """The draw over a population: the recorded one, or a new one with a fresh seed from the system.
 
-    The same images always have the same draw, so nobody can draw again until the order pleases.
+    The same images always have the same draw, so nobody can draw again until the order pleases. Who changes
+    the set can; each further draw of a set may spend less of alpha (`genepool.prevalence.alpha_share`).
+
+    Args:
+        record: The workspace's review file.
+        population: The images.
+        dataset: Where the set lies.
+        at: Unix seconds.
+        scores: Digest of the scores that the audit may use.
     """
-    return record.draw(population.digest, secrets.token_hex(16), population.n, at, dataset)
+    return record.draw(
+        population.digest,
+        secrets.token_hex(16),
+        population.n,
+        at,
+        dataset,
+        sketch=population.sketch,
+        scores=scores,
+    )
 
 
 def truths_of(origins: pa.Table, seed: str, limit: int = 400) -> dict[str, str]:

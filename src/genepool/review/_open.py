@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from genepool.prevalence import detector_scores
 from genepool.review._draw import drawn, population_of, truths_of
 from genepool.review._mixture import Mixture
 from genepool.review._queue import ReviewQueue
@@ -45,7 +46,8 @@ def queue(
     """
     record = ReviewRecord(workspace, keep=keep)
     population = population_of(origins)
-    draw = drawn(record, population, catalogue.dataset.uri, clock())
+    scores = detector_scores(catalogue, workspace).digest(population.rows)
+    draw = drawn(record, population, catalogue.dataset.uri, clock(), scores)
     own = truths_of(origins, draw.seed)
     record.add_controls(own, "verified in the set")
     if controls:

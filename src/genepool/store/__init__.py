@@ -21,13 +21,15 @@ from genepool.store._listing import (
 )
 from genepool.store._merkle import merkle_root
 from genepool.store._parts import CORE_COLUMNS, PartWriter, check_part, part_key, part_names
-from genepool.store._reviewqueue import Asked, Draw, ReviewRecord, Vote
+from genepool.store._reviewqueue import SKETCH, Asked, Carried, Draw, ReviewRecord, Vote, same_set
 from genepool.store._verdicts import Verdicts, check_verdict
 from genepool.store._workspace import Workspace, find_workspace, workspace_for
 
 __all__ = [
     "CORE_COLUMNS",
+    "SKETCH",
     "Asked",
+    "Carried",
     "Catalogue",
     "Draw",
     "Health",
@@ -50,6 +52,7 @@ __all__ = [
     "part_names",
     "put_in_force",
     "read_listing",
+    "same_set",
     "sweep",
     "trusted_parts",
     "workspace_for",

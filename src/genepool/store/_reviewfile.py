@@ -15,7 +15,7 @@ from genepool.store._files import make_folder
 if TYPE_CHECKING:
     from genepool.store._workspace import Workspace
 
-VERSION = 2
+VERSION = 3
 _FRAMES = 1024
 
 _FIRST = """
@@ -103,7 +103,29 @@ CREATE TABLE IF NOT EXISTS seals (
 );
 """
 
-_KEPT = ("verdicts", "votes", "queue", "standings", "seen")
+# Columns that version 3 added to draws: the smallest digests of the population (whether two draws are of one
+# set is told by them), the digest of the scores that the audit may use, and how many draws of the set this
+# makes.
+_DRAWN = {
+    "sketch": "BLOB NOT NULL DEFAULT x''",
+    "scores": "TEXT NOT NULL DEFAULT ''",
+    "attempt": "INTEGER NOT NULL DEFAULT 1",
+}
+
+_THIRD = """
+CREATE TABLE IF NOT EXISTS carried (
+    id INTEGER PRIMARY KEY,
+    reviewer TEXT NOT NULL,
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    truth TEXT NOT NULL CHECK (truth IN ('human', 'ai')),
+    answer TEXT NOT NULL CHECK (answer IN ('human', 'ai', 'unsure')),
+    at REAL NOT NULL,
+    log TEXT NOT NULL,
+    UNIQUE (reviewer, sha256)
+);
+"""
+
+_KEPT = ("verdicts", "votes", "queue", "standings", "seen", "carried")
 _TRIGGERS = "".join(
     f"CREATE TRIGGER IF NOT EXISTS {table}_{name} BEFORE {event} ON {table}\n"
     f"    BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END;\n"
@@ -227,7 +249,13 @@ class ReviewFile:
                 for name, kind in _ADDED.items():
                     if name not in known:
                         connection.execute(f"ALTER TABLE verdicts ADD COLUMN {name} {kind}")
-                for statement in _statements(_SECOND + _TRIGGERS):
+                for statement in _statements(_SECOND):
+                    connection.execute(statement)
+                known = {row[1] for row in connection.execute("PRAGMA table_info(draws)")}
+                for name, kind in _DRAWN.items():
+                    if name not in known:
+                        connection.execute(f"ALTER TABLE draws ADD COLUMN {name} {kind}")
+                for statement in _statements(_THIRD + _TRIGGERS):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.commit()

@@ -24,6 +24,11 @@ class Draw:
         at: Unix seconds.
         dataset: Where the set lies.
         leaf: Index of its entry in the log; None: not there yet.
+        sketch: The smallest digests of the population, 32 bytes each, ascending: two draws whose sketches
+            share
+            enough are draws of one set.
+        scores: SHA-256 (hex) over the scores that an audit along this order may use; empty: none.
+        attempt: 1 for the first draw of a set, 2 for the second, …
     """
 
     id: int
@@ -33,6 +38,30 @@ class Draw:
     at: float
     dataset: str
     leaf: int | None = None
+    sketch: bytes = b""
+    scores: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One answer to a control that was given in another workspace.
+
+    Attributes:
+        reviewer: Who answered.
+        sha256: The control.
+        truth: ``human`` or ``ai``.
+        answer: What was said.
+        at: Unix seconds.
+        log: Name of the log in which it stands.
+    """
+
+    reviewer: str
+    sha256: str
+    truth: str
+    answer: str
+    at: float
+    log: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +114,29 @@ class Vote:
         return asdict(self)
 
 
+_DRAW = "id, population, seed, n, at, dataset, leaf, sketch, scores, attempt"
+SKETCH = 1024
+"""Digests in a sketch."""
+_SHARED = 0.1
+
+
+def same_set(one: bytes, other: bytes) -> bool:
+    """Whether two sketches are of one set: at least a tenth of the smaller is in the other.
+
+    Digests are as good as random numbers, so the smallest ones are a random sample that two sets choose alike
+    (A. Z. Broder, *On the resemblance and containment of documents*, SEQUENCES 1997). Sets of at most
+    `SKETCH` images are compared whole.
+    """
+    sides = [[held[i : i + 32] for i in range(0, len(held), 32)] for held in (one, other)]
+    if not all(sides):
+        return False
+    # Only below the smaller of the two ends do both sketches hold everything.
+    ends = [side[-1] for side in sides if len(side) >= SKETCH]
+    end = min(ends) if ends else b"\xff" * 32
+    low = [{digest for digest in side if digest <= end} for side in sides]
+    return len(low[0] & low[1]) >= max(1.0, _SHARED * min(map(len, low)))
+
+
 class ReviewRecord(Verdicts):
     """`Verdicts` and everything around them that a review room writes down."""
 
@@ -92,19 +144,39 @@ class ReviewRecord(Verdicts):
 
     def draws(self) -> list[Draw]:
         """Every draw, oldest first."""
-        query = "SELECT id, population, seed, n, at, dataset, leaf FROM draws ORDER BY id"
-        return [Draw(*row) for row in self.rows(query)]
+        return [Draw(*row) for row in self.rows(f"SELECT {_DRAW} FROM draws ORDER BY id")]  # noqa: S608
 
-    def draw(self, population: str, seed: str, n: int, at: float, dataset: str) -> Draw:
-        """The draw over this population: the recorded one if there is one, else a new one with this seed."""
+    def draw(
+        self,
+        population: str,
+        seed: str,
+        n: int,
+        at: float,
+        dataset: str,
+        *,
+        sketch: bytes = b"",
+        scores: str = "",
+    ) -> Draw:
+        """The draw over this population: the recorded one if there is one, else a new one with this seed.
+
+        A new one notes how many draws of the same set there were before (`same_set`).
+        """
         with self.transaction() as connection:
-            query = "SELECT id, population, seed, n, at, dataset, leaf FROM draws WHERE population = ?"
-            if (row := connection.execute(query, (population,)).fetchone()) is None:
+            query = f"SELECT {_DRAW} FROM draws"  # noqa: S608  # a constant
+            row = connection.execute(query + " WHERE population = ?", (population,)).fetchone()
+            if row is None:
+                before = [Draw(*found) for found in connection.execute(query)]
+                # A draw of an older file has no sketch: it counts where the set lies at the same place.
+                again = [
+                    d for d in before if (same_set(d.sketch, sketch) if d.sketch else d.dataset == dataset)
+                ]
+                values = (population, seed, n, at, dataset, None, sketch, scores, 1 + len(again))
                 cursor = connection.execute(
-                    "INSERT INTO draws (population, seed, n, at, dataset) VALUES (?,?,?,?,?)",
-                    (population, seed, n, at, dataset),
+                    "INSERT INTO draws (population, seed, n, at, dataset, leaf, sketch, scores, attempt) "
+                    "VALUES (?,?,?,?,?,?,?,?,?)",
+                    values,
                 )
-                row = (cursor.lastrowid, population, seed, n, at, dataset, None)
+                row = (cursor.lastrowid, *values)
         return Draw(*row)
 
     def drawn(self, number: int, leaf: int) -> None:
@@ -173,6 +245,28 @@ class ReviewRecord(Verdicts):
         if new:
             with self.transaction() as connection:
                 connection.executemany("INSERT OR IGNORE INTO controls VALUES (?,?,?)", new)
+
+    def carry(self, answers: Sequence[Carried]) -> int:
+        """Keep answers to controls that were given in other workspaces, the first per reviewer and control.
+
+        Returns:
+            How many were new.
+        """
+        rows = [(c.reviewer, c.sha256, c.truth, c.answer, c.at, c.log) for c in answers]
+        with self.transaction() as connection:
+            return sum(
+                connection.execute(
+                    "INSERT OR IGNORE INTO carried (reviewer, sha256, truth, answer, at, log) "
+                    "VALUES (?,?,?,?,?,?)",
+                    row,
+                ).rowcount
+                for row in rows
+            )
+
+    def carried(self) -> list[Carried]:
+        """Answers to controls that were given in other workspaces, oldest first."""
+        query = "SELECT reviewer, sha256, truth, answer, at, log FROM carried ORDER BY at, id"
+        return [Carried(*row) for row in self.rows(query)]
 
     def set_standing(self, reviewer: str, state: str, reason: str, at: float) -> None:
         """Count a reviewer's verdicts from now on, or keep them without counting."""
