@@ -33,6 +33,8 @@ ORACLES ?= .oracles
 oracles:
 	$(PYTHON) -m venv $(ORACLES)/sgkit && $(ORACLES)/sgkit/bin/python -m pip install -q 'sgkit==0.10.0'
 	$(ORACLES)/sgkit/bin/python tests/references/oracles/make_sgkit_pedigree.py
+	$(PYTHON) -m venv $(ORACLES)/fidelity && $(ORACLES)/fidelity/bin/python -m pip install -q -c constraints.txt 'torch==2.13.0' scikit-learn tqdm pillow requests && $(ORACLES)/fidelity/bin/python -m pip install -q --no-deps 'prdc==0.2' 'torch-fidelity==0.4.0'
+	$(ORACLES)/fidelity/bin/python tests/references/oracles/make_set_distances.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -44,7 +46,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset,web,anchors,torch,lab,inject]' -r requirements-dev.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset,web,anchors,torch,lab,inject,dedup]' -r requirements-dev.txt
 	@touch $@
 
 # The web tests drive a real browser: the system's Chromium, else Debian's package when root, else Playwright's.
