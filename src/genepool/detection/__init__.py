@@ -6,11 +6,13 @@ worth exactly nothing (a log-likelihood ratio of 0) until it was calibrated on l
 
 from __future__ import annotations
 
-from genepool.detection._calibration import CAP, Calibration, load_calibration
+from genepool.detection._calibration import CAP, Calibration
 from genepool.detection._detectors import AbstainingDetector
+from genepool.detection._fit import calibrate
 from genepool.detection._onnx import OnnxDetector
 from genepool.detection._opinions import Opinion, opinion, opinions
 from genepool.detection._probe import DetectionProbe
+from genepool.detection._shelf import Shelf, keep_calibration, load_calibration
 
 __all__ = [
     "CAP",
@@ -19,6 +21,9 @@ __all__ = [
     "DetectionProbe",
     "OnnxDetector",
     "Opinion",
+    "Shelf",
+    "calibrate",
+    "keep_calibration",
     "load_calibration",
     "opinion",
     "opinions",

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
 
 from genepool.errors import ConfigError
 
-if TYPE_CHECKING:
-    from genepool.store import Workspace
+__all__ = ["CAP", "Calibration"]
 
-__all__ = ["CAP", "FILE", "Calibration", "load_calibration"]
-
-FILE = "calibration.json"
-SCHEMA = "genepool.calibration/1"
+SCHEMA = "genepool.calibration/2"
+_READABLE = (SCHEMA, "genepool.calibration/1")
 # No pixel judge outweighs a person who looked twice, whatever its calibration says.
 CAP = 2.0
 
@@ -39,6 +37,8 @@ class Calibration:
         accuracy: Selective accuracy that the thresholds were chosen for, in (0.5, 1].
         n: Labelled controls behind it.
         groups: Controls per calibration group.
+        measured: Everything that was measured with it, as plain data (`genepool.detection.calibrate` says
+            what); empty for a record of the first format.
     """
 
     detector: str
@@ -51,6 +51,7 @@ class Calibration:
     accuracy: float
     n: int
     groups: Mapping[str, int]
+    measured: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         numbers = (self.temperature, self.bias, self.ai_above, self.human_below, self.llr_ai, self.llr_human)
@@ -68,7 +69,7 @@ class Calibration:
         elif self.n < 1 or not self.detector:
             problem = "a detector's digest and at least one labelled control"
         if problem:
-            raise ConfigError(f"calibration: expected {problem}, found {self.to_json()}")
+            raise ConfigError(f"calibration: expected {problem}, found {self._numbers()}")
 
     def decide(self, logit: float) -> tuple[float, Literal["ai", "human", "abstain"], float]:
         """What a raw logit means.
@@ -86,7 +87,11 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as `load_calibration` reads it."""
-        return {"schema": SCHEMA, **asdict(self), "groups": dict(self.groups)}
+        return {"schema": SCHEMA, **self._numbers(), "measured": dict(self.measured)}
+
+    def _numbers(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "measured"}
+        return {**values, "groups": dict(self.groups)}
 
     @classmethod
     def from_json(cls, data: Any) -> Calibration:
@@ -95,7 +100,7 @@ class Calibration:
         Raises:
             ConfigError: Another format, a missing key, or numbers that cannot be.
         """
-        if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
+        if not isinstance(data, Mapping) or data.get("schema") not in _READABLE:
             found = data.get("schema") if isinstance(data, Mapping) else type(data).__name__
             raise ConfigError(f"calibration: expected {SCHEMA}, found {found!r}")
         try:
@@ -103,6 +108,7 @@ class Calibration:
                 detector=str(data["detector"]),
                 n=int(data["n"]),
                 groups={str(k): int(v) for k, v in data["groups"].items()},
+                measured=dict(data.get("measured", {})),
                 **{
                     key: float(data[key])
                     for key in (
@@ -118,19 +124,3 @@ class Calibration:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"calibration: {type(error).__name__}: {error}") from error
-
-
-def load_calibration(workspace: Workspace | None, threshold: float) -> Calibration | None:
-    """The calibration kept in a workspace (``calibration.json``), or None where there is none.
-
-    One that was made for a lower selective accuracy than the ``threshold`` asked for does not count.
-
-    Raises:
-        ConfigError: The file is there but holds something else.
-        WorkspaceError: The file is there but is not JSON.
-    """
-    data = workspace.read_json(FILE) if workspace is not None else None
-    if data is None:
-        return None
-    found = Calibration.from_json(data)
-    return found if found.accuracy >= threshold else None

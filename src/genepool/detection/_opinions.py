@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from genepool.detection._calibration import Calibration, load_calibration
+from genepool.detection._calibration import Calibration
 from genepool.detection._detectors import UNCALIBRATED
+from genepool.detection._shelf import Shelf
 
 if TYPE_CHECKING:
     from genepool.config import Config
@@ -81,12 +82,13 @@ def opinions(catalogue: Catalogue, workspace: Workspace | None, config: Config) 
     """The detector's opinion on each image, in the order of ``catalogue.table()``.
 
     Raises:
-        ConfigError: The workspace holds a calibration that cannot be read.
+        ConfigError: A calibration is there that cannot be read.
     """
-    calibration = load_calibration(workspace, config.detection.threshold)
+    shelf = Shelf(workspace, config.detection.threshold)
     for batch in catalogue.batches(["uri", "sha256", "detector", "logit", "abstained"]):
         columns = (
             batch.column(name).to_pylist() for name in ("uri", "sha256", "detector", "logit", "abstained")
         )
         for uri, digest, model, logit, abstained in zip(*columns, strict=True):
+            calibration = shelf.of(model) if logit is not None and model else None
             yield opinion(logit, model or "", abstained or "", calibration, path=uri, sha256=digest.hex())
