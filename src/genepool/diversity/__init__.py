@@ -7,8 +7,12 @@ finds copies; `commonness` and `style_map` say which images and styles are commo
 
 from __future__ import annotations
 
+from genepool.diversity._copies import Copies, find_copies
 from genepool.diversity._duplicates import cluster_weights, near_duplicates, redundant_share
 from genepool.diversity._index import StyleDiversityIndex, duplicate_labels, style_vectors, verified_human
+from genepool.diversity._kernel import kernel_distance
+from genepool.diversity._manifold import Neighbourhood, neighbourhood
+from genepool.diversity._moments import FrechetEstimate, MomentState, frechet_distance
 from genepool.diversity._panel import Panel
 from genepool.diversity._retention import FeatureAtlas, RetentionEstimate, feature_retention
 from genepool.diversity._state import SpreadState, StyleState
@@ -17,7 +21,11 @@ from genepool.diversity._styles import StyleMap, commonness, style_map
 from genepool.diversity._vendi import VendiEstimate, VendiState, vendi_score
 
 __all__ = [
+    "Copies",
     "FeatureAtlas",
+    "FrechetEstimate",
+    "MomentState",
+    "Neighbourhood",
     "Panel",
     "RetentionEstimate",
     "SpreadState",
@@ -32,8 +40,12 @@ __all__ = [
     "duplicate_labels",
     "feature_retention",
     "find_anchors",
+    "find_copies",
+    "frechet_distance",
     "index_of",
+    "kernel_distance",
     "near_duplicates",
+    "neighbourhood",
     "redundant_share",
     "style_diversity",
     "style_map",

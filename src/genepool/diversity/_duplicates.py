@@ -11,7 +11,7 @@ from genepool.errors import MeasureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["cluster_weights", "near_duplicates", "redundant_share"]
+__all__ = ["cluster_weights", "components", "near_duplicates", "redundant_share"]
 
 BITS = 256
 BANDS = 16
@@ -46,7 +46,15 @@ def near_duplicates(phash: Any, radius: int = RADIUS) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     kinds, inverse = _kinds(hashes)
     first, second = _links(kinds, radius) if radius else (np.zeros(0, np.int64),) * 2
-    labels = _components(len(kinds), first, second)[inverse]
+    return _numbered(_components(len(kinds), first, second)[inverse])
+
+
+def components(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels 0, 1, … of the connected components of n things, numbered by first appearance."""
+    return _numbered(_components(n, first, second))
+
+
+def _numbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     _, start, numbered = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(start), np.int64)
     rank[np.argsort(start, kind="stable")] = np.arange(len(start))
