@@ -214,6 +214,8 @@ def _facts(decision: Decision) -> list[tuple[str, str]]:
     if judge := extra.get("detector"):
         text = f"{judge['decided']:,} decided · {judge['abstained']:,} abstained"
         facts.append(("pixel judge", f"{text}: {judge['note']}" if judge["abstained"] else text))
+        if failed := judge.get("failed"):
+            facts.append(("", f"failed on {failed:,}: {judge['failure'].removeprefix('failed: ')}"))
     if ledger := extra.get("ledger"):
         facts.append(("log", f"{ledger['size']:,} entries, root {ledger['root'][:16]}…"))
     return facts

@@ -10,7 +10,7 @@ from genepool.detection._calibration import CAP, Calibration
 from genepool.detection._detectors import AbstainingDetector
 from genepool.detection._fit import calibrate
 from genepool.detection._onnx import OnnxDetector
-from genepool.detection._opinions import Opinion, opinion, opinions
+from genepool.detection._opinions import Judge, Opinion, opinion, opinions
 from genepool.detection._probe import DetectionProbe
 from genepool.detection._shelf import Shelf, keep_calibration, load_calibration
 
@@ -19,6 +19,7 @@ __all__ = [
     "AbstainingDetector",
     "Calibration",
     "DetectionProbe",
+    "Judge",
     "OnnxDetector",
     "Opinion",
     "Shelf",

@@ -85,6 +85,20 @@ class Calibration:
             return p, "human", max(-CAP, self.llr_human)
         return p, "abstain", 0.0
 
+    def facts(self) -> dict[str, Any]:
+        """What a reader of a decision must know: whom it holds for, what it promises, on what evidence."""
+        tested = self.measured.get("tested", {})
+        return {
+            "detector": self.detector,
+            "accuracy": self.accuracy,
+            "confidence": 1 - float(self.measured.get("alpha", 0.05)),
+            "controls": self.n,
+            "tested": tested.get("n", 0),
+            "groups": len(tested.get("groups", ())) or len(self.groups),
+            "llr_ai": min(CAP, self.llr_ai),
+            "llr_human": max(-CAP, self.llr_human),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, as `load_calibration` reads it."""
         return {"schema": SCHEMA, **self._numbers(), "measured": dict(self.measured)}

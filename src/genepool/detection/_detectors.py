@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from genepool.records import ImageView, Score
 
-__all__ = ["UNCALIBRATED", "AbstainingDetector"]
+__all__ = ["FAILED", "UNCALIBRATED", "AbstainingDetector"]
 
 UNCALIBRATED = "no calibrated detector"
+# Begins the reason of every abstention that is the detector's own fault.
+FAILED = "failed: "
 
 
 class AbstainingDetector:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool.detection._detectors import FAILED
 from genepool.errors import PluginError
 from genepool.records import ImageView, Score
 
@@ -199,7 +200,7 @@ class OnnxDetector:
             return Score(None, "no texture: every crop is one flat colour")
         logits = self._logits(np.stack(crops), spec)
         if not np.isfinite(logits).all():
-            return Score(None, f"detector {self.name} answered with a number that is not finite")
+            return Score(None, f"{FAILED}detector {self.name} answered with a number that is not finite")
         return Score(float(np.mean(logits)))
 
     def _logits(self, crops: NDArray[np.uint8], spec: _Spec) -> NDArray[np.float64]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from genepool.detection._calibration import Calibration
-from genepool.detection._detectors import UNCALIBRATED
+from genepool.detection._detectors import FAILED, UNCALIBRATED
 from genepool.detection._shelf import Shelf
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from genepool.config import Config
     from genepool.store import Catalogue, Workspace
 
-__all__ = ["Opinion", "opinion", "opinions"]
+__all__ = ["Judge", "Opinion", "opinion", "opinions"]
+
+# Share of images on which a detector may fail and keep its vote on the others.
+TOLERATED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,9 @@ def opinion(
     """One stored score as an opinion.
 
     Args:
-        logit: Raw logit, None where the detector abstained.
+        logit: Raw logit, None where the detector has no number.
         model: ``name@digest``.
-        abstained: Its reason, if any.
+        abstained: Why the detector decides nothing; empty where it may decide.
         calibration: What logits of the detector are worth; None: nothing.
         path: The image's uri.
         sha256: Its digest in hex.
@@ -71,11 +77,62 @@ def opinion(
         reason = f"uncalibrated: no vote (raw logit {logit:.3f})"
         return Opinion(path, sha256, None, "abstain", 0.0, model, reason)
     p, verdict, llr = calibration.decide(logit)
+    if abstained:
+        return Opinion(path, sha256, p, "abstain", 0.0, model, abstained)
     if verdict == "abstain":
         reason = f"between the thresholds at which {calibration.accuracy:.0%} of decisions are right"
     else:
         reason = f"calibrated on {calibration.n} controls, worst group's likelihood ratio"
     return Opinion(path, sha256, p, verdict, llr, model, reason)
+
+
+class Judge:
+    """The detector of a scanned set: its calibration, its failures, and whether it still has a vote.
+
+    One crafted picture must not silence the judge of a whole set, so that a failure costs the vote on its
+    image alone; a detector that fails on more than one image in a hundred has no vote in this scan at all.
+
+    Args:
+        table: The catalogue's columns ``detector``, ``logit`` and ``abstained``.
+        workspace: Where a calibration may lie.
+        threshold: Selective accuracy asked for.
+    """
+
+    def __init__(self, table: pa.Table, workspace: Workspace | None, threshold: float) -> None:
+        import pyarrow.compute as pc
+
+        self._shelf = Shelf(workspace, threshold)
+        self.failed: dict[str, int] = {}
+        self.failures: dict[str, str] = {}
+        self._removed: dict[str, str] = {}
+        if "abstained" not in table.column_names:
+            return
+        looked = dict(Counter(table.column("detector").to_pylist()))
+        broken = table.filter(pc.fill_null(pc.starts_with(table.column("abstained"), FAILED), False))
+        for model, reason in zip(
+            broken.column("detector").to_pylist(), broken.column("abstained").to_pylist(), strict=True
+        ):
+            self.failed[model] = self.failed.get(model, 0) + 1
+            self.failures.setdefault(model, reason.removeprefix(FAILED))
+        for model, n in self.failed.items():
+            if n > TOLERATED * looked[model]:
+                text = f"its vote is removed: failed on {n} of {looked[model]} images"
+                self._removed[model] = f"{text}; {self.failures[model]}"
+
+    def calibration(self, model: str) -> Calibration | None:
+        """What logits of ``name@digest`` are worth; None: nothing, or its vote is removed."""
+        return None if model in self._removed or "@" not in model else self._shelf.of(model)
+
+    def removed(self, model: str) -> str:
+        """Why a detector has no vote in this scan; empty where it has."""
+        return self._removed.get(model, "")
+
+    def opinion(self, logit: float | None, model: str, abstained: str, path: str, sha256: str) -> Opinion:
+        """One row of the catalogue as an opinion."""
+        if (removed := self._removed.get(model)) and logit is not None:
+            return Opinion(path, sha256, None, "abstain", 0.0, model, removed)
+        held = self.calibration(model) if logit is not None else None
+        return opinion(logit, model, abstained, held, path=path, sha256=sha256)
 
 
 def opinions(catalogue: Catalogue, workspace: Workspace | None, config: Config) -> Iterator[Opinion]:
@@ -84,11 +141,9 @@ def opinions(catalogue: Catalogue, workspace: Workspace | None, config: Config) 
     Raises:
         ConfigError: A calibration is there that cannot be read.
     """
-    shelf = Shelf(workspace, config.detection.threshold)
-    for batch in catalogue.batches(["uri", "sha256", "detector", "logit", "abstained"]):
-        columns = (
-            batch.column(name).to_pylist() for name in ("uri", "sha256", "detector", "logit", "abstained")
-        )
-        for uri, digest, model, logit, abstained in zip(*columns, strict=True):
-            calibration = shelf.of(model) if logit is not None and model else None
-            yield opinion(logit, model or "", abstained or "", calibration, path=uri, sha256=digest.hex())
+    columns = ["detector", "logit", "abstained"]
+    judge = Judge(catalogue.table(columns), workspace, config.detection.threshold)
+    for batch in catalogue.batches(["uri", "sha256", *columns]):
+        rows = (batch.column(name).to_pylist() for name in ("uri", "sha256", *columns))
+        for uri, digest, model, logit, abstained in zip(*rows, strict=True):
+            yield judge.opinion(logit, model or "", abstained or "", uri, digest.hex())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from genepool.detection._detectors import AbstainingDetector
-from genepool.errors import PluginError
+from genepool.detection._detectors import FAILED, AbstainingDetector
+from genepool.errors import GenepoolError, PluginError
 from genepool.records import Detector, ImageView, Score
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ class DetectionProbe:
     """Runs one detector on each image.
 
     Columns: ``detector`` (``name@digest``, ``none`` for the one that always abstains), ``logit`` (null where
-    it abstained) and ``abstained`` (why). A model that cannot be loaded, raises or answers nonsense is named
-    in ``abstained`` and the scan goes on.
+    it has no number) and ``abstained`` (why it decides nothing; a logit beside it is shown only). A model
+    that cannot be loaded, raises or answers nonsense is named in ``abstained``, after ``failed:``, and the
+    scan goes on.
 
     Args:
         detector: The judge; picklable before `prepare`.
@@ -75,16 +76,16 @@ class DetectionProbe:
         except Exception as error:  # a stranger's model may raise anything
             return Score(None, self._named(error))
         if not isinstance(score, Score):
-            return Score(
-                None, f"detector {self.detector.name}: expected a Score, found {type(score).__name__}"
-            )
+            name = self.detector.name
+            return Score(None, f"{FAILED}detector {name}: expected a Score, found {type(score).__name__}")
         if score.logit is None:
             return Score(None, score.reason or f"detector {self.detector.name} abstained without a reason")
         if not -1e30 < score.logit < 1e30:
-            return Score(None, f"detector {self.detector.name} answered with a number that is not finite")
-        return Score(float(score.logit))
+            name = self.detector.name
+            return Score(None, f"{FAILED}detector {name} answered with a number that is not finite")
+        return Score(float(score.logit), score.reason)
 
     def _named(self, error: Exception) -> str:
-        if isinstance(error, PluginError):
-            return error.message
-        return f"detector {self.detector.name}: {type(error).__name__}: {error}"[:300]
+        if isinstance(error, GenepoolError):
+            return FAILED + error.message
+        return f"{FAILED}detector {self.detector.name}: {type(error).__name__}: {error}"[:300]

@@ -325,33 +325,36 @@ def _extra(
 
 
 def _judge(catalogue: Catalogue, workspace: Workspace, config: Config) -> dict[str, Any]:
-    """What the pixel judge decided, and why it did not."""
+    """What the pixel judge decided, what it was calibrated on, where it failed, and why it said nothing."""
+    from genepool.detection import Judge, opinions
+
     columns = catalogue.table(["detector", "logit", "abstained"])
     names = sorted(name for name in _tally(columns.column("detector")) if name)
-    if columns.column("logit").null_count == catalogue.n:
-        reasons = _tally(columns.column("abstained"))
-        return {
-            "name": ", ".join(names),
-            "decided": 0,
-            "abstained": catalogue.n,
-            "note": next(iter(reasons), ""),
-        }
-    from genepool.detection import opinions
-
+    judge = Judge(columns, workspace, config.detection.threshold)
     verdicts: dict[str, int] = {}
     notes: dict[str, int] = {}
-    for opinion in opinions(catalogue, workspace, config):
-        verdicts[opinion.verdict] = verdicts.get(opinion.verdict, 0) + 1
-        if opinion.verdict == "abstain":
-            notes[opinion.reason.split(" (")[0]] = notes.get(opinion.reason.split(" (")[0], 0) + 1
+    if columns.column("logit").null_count == catalogue.n:
+        verdicts["abstain"], notes = catalogue.n, _tally(columns.column("abstained"))
+    else:
+        for opinion in opinions(catalogue, workspace, config):
+            verdicts[opinion.verdict] = verdicts.get(opinion.verdict, 0) + 1
+            if opinion.verdict == "abstain":
+                notes[opinion.reason.split(" (")[0]] = notes.get(opinion.reason.split(" (")[0], 0) + 1
     abstained = verdicts.pop("abstain", 0)
-    return {
+    found: dict[str, Any] = {
         "name": ", ".join(names),
         "decided": sum(verdicts.values()),
         **verdicts,
         "abstained": abstained,
         "note": max(notes, key=lambda k: notes[k], default=""),
     }
+    for name in names:
+        if held := judge.calibration(name):
+            found["calibration"] = held.facts()
+        if name in judge.failed:
+            found["failed"] = judge.failed[name]
+            found["failure"] = judge.removed(name) or judge.failures[name]
+    return found
 
 
 def _tally(column: pa.ChunkedArray) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.detection import Shelf, opinion
+from genepool.detection import Judge
 from genepool.errors import WorkspaceError
 from genepool.origin._ancestry import Ancestry, Edges
 from genepool.origin._fold import PRIOR, Settled, settle_evidence
@@ -121,13 +121,12 @@ def _votes(table: pa.Table, workspace: Workspace, config: Config) -> Mapping[int
     """Row → the detector's vote, for a calibrated detector that decided; empty otherwise."""
     if "logit" not in table.column_names:
         return {}
-    shelf = Shelf(workspace, config.detection.threshold)
+    judge = Judge(table, workspace, config.detection.threshold)
     logits = table.column("logit").to_numpy(zero_copy_only=False)
-    models = table.column("detector").to_pylist()
+    models, silent = table.column("detector").to_pylist(), table.column("abstained").to_pylist()
     found: dict[int, Evidence] = {}
     for i in np.flatnonzero(np.isfinite(logits.astype(np.float64))).tolist():
-        model = models[i] or ""
-        vote = seen(opinion(float(logits[i]), model, "", shelf.of(model), path="", sha256=""))
+        vote = seen(judge.opinion(float(logits[i]), models[i] or "", silent[i] or "", "", ""))
         if vote is not None:
             found[i] = vote
     return found

@@ -18,6 +18,7 @@ __all__ = [
     "Engine",
     "ImageView",
     "Job",
+    "PreferenceModel",
     "Probe",
     "Score",
     "Source",
@@ -101,7 +102,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A detector's opinion of one image: ``logit`` of p(AI), or None where it abstains, with the reason."""
+    """A detector's opinion of one image: ``logit`` of p(AI), or None where it abstains, with the reason.
+
+    A logit *with* a reason is shown but decides nothing: the detector has a number and abstains all the same,
+    because its verdict would not survive a re-encoding, say.
+    """
 
     logit: float | None
     reason: str = ""
@@ -119,6 +124,23 @@ class Detector(Protocol):
 
     def score(self, view: ImageView) -> Score:
         """The opinion on one image."""
+
+
+@runtime_checkable
+class PreferenceModel(Protocol):
+    """A published judge of what people like. Its scores stand in a column of their own, beside people's.
+
+    ``digest`` is the SHA-256 (hex) of everything that decides a score: weights, configuration, preprocessing.
+    """
+
+    name: str
+    digest: str
+
+    def prepare(self) -> None:
+        """Load the model, once."""
+
+    def score(self, pixels: NDArray[np.uint8], caption: str = "") -> float:
+        """How much people will like an image, ``(h, w, 3)`` RGB; larger is better, NaN is an abstention."""
 
 
 @runtime_checkable
