@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench oracles browser soak-ledger clean
+.PHONY: demo test lint bench oracles typescript browser soak-ledger clean
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -35,6 +35,10 @@ oracles:
 	$(ORACLES)/sgkit/bin/python tests/references/oracles/make_sgkit_pedigree.py
 	$(PYTHON) -m venv $(ORACLES)/fidelity && $(ORACLES)/fidelity/bin/python -m pip install -q -c constraints.txt 'torch==2.13.0' scikit-learn tqdm pillow requests && $(ORACLES)/fidelity/bin/python -m pip install -q --no-deps 'prdc==0.2' 'torch-fidelity==0.4.0'
 	$(ORACLES)/fidelity/bin/python tests/references/oracles/make_set_distances.py
+
+# TypeScript's checker for the review room's ES module; needs node and npm, which nothing else does.
+typescript:
+	npm install --silent --no-fund --no-audit --prefix $(ORACLES)/typescript typescript@7.0.2
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -362,14 +362,17 @@ function decide() {
     comment: () => { words.value = session.comment; need("comment", HTMLDialogElement).showModal(); },
     left: () => pan(80, 0), right: () => pan(-80, 0), up: () => pan(0, 80), down: () => pan(0, -80),
   };
+  /** @type {Record<string, string>} */
   const keys = { z: "undo", f: "flip", e: "equalise", n: "uncanny", c: "comment", v: "evidence", ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
   /** @type {Record<string, string>} */ const answers = { h: "human", a: "ai", u: "unsure" };
-  return { actions, /** @param {string} key */ press: (key) => {
+  /** @param {string} key @returns {boolean} whether the key means something here */
+  function press(key) {
     if (answers[key]) answer(answers[key]);
-    else if (key in keys) actions[/** @type {Record<string, string>} */ (keys)[key]]();
+    else if (key in keys) actions[keys[key]]();
     else return false;
     return true;
-  } };
+  }
+  return { actions, press };
 }
 
 /* ------------------------------------------------------------------------------------- compare */
@@ -426,12 +429,14 @@ function compare() {
   fill();
   /** @type {Record<string, string>} */ const votes = { ArrowLeft: "a", ArrowRight: "b", ArrowDown: "tie", ArrowUp: "both_bad" };
   /** @type {Record<string, [number, number]>} */ const moves = { ArrowLeft: [80, 0], ArrowRight: [-80, 0], ArrowUp: [0, 80], ArrowDown: [0, -80] };
-  return { actions: {}, /** @param {string} key @param {boolean} shift */ press: (key, shift) => {
+  /** @param {string} key @param {boolean} shift @returns {boolean} whether the key means something here */
+  function press(key, shift) {
     if (shift && key in moves) pan(...moves[key]);
     else if (key in votes) vote(votes[key]);
     else return false;
     return true;
-  } };
+  }
+  return { actions: {}, press };
 }
 
 /* ---------------------------------------------------------------------------------------- keys */
@@ -446,6 +451,8 @@ function flash(selector) {
 /** A click with the mouse leaves the keys to the page, not to the button. @param {Event} event */
 function letGo(event) { if (/** @type {MouseEvent} */ (event).detail) /** @type {HTMLElement} */ (event.currentTarget).blur(); }
 
+/** @typedef {{actions: Record<string, () => void>, press: (key: string, shift: boolean) => boolean}} RoomPage */
+/** @type {RoomPage} */
 const room = page === "compare" ? compare() : decide();
 /** @type {Record<string, () => void>} */
 const actions = { ...room.actions, loupe: () => loupe(1), help: () => need("help", HTMLDialogElement).showModal() };
