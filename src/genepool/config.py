@@ -104,6 +104,9 @@ class ReviewConfig:
     checkpoint_outputs: int = _doc(
         0, "no PASS without at least this many judged images of each known model's outputs in the set", low=0
     )
+    preferences: tuple[str, ...] = _doc(
+        (), "published preference models shown beside people's votes (onnx:FILE, transformers:FOLDER or ID)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

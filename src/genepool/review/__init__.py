@@ -12,11 +12,16 @@ from genepool.review._agreement import Agreement, agreement, gwet_ac1, krippendo
 from genepool.review._board import Board, Rate, ReviewerBoard, board, judge_standings
 from genepool.review._draw import Population, order, population_of
 from genepool.review._exchange import export_verdicts, import_verdicts
+from genepool.review._judges import Judges, captions_of, judge_images, scores_table
 from genepool.review._ladder import Ladder, Rung, load_ladder
 from genepool.review._mixture import Mixture, Progress
 from genepool.review._open import queue, sampled_verdicts
 from genepool.review._pairs import Pair, PairQueue
+from genepool.review._persons import is_person
 from genepool.review._pictures import Pictures, render
+from genepool.review._plugged import ModelColumn, check_preference_model, open_preference_model, score_column
+from genepool.review._plugged_hf import TransformersPreference
+from genepool.review._plugged_onnx import OnnxPreference
 from genepool.review._preference import (
     Fit,
     PositionBias,
@@ -25,7 +30,7 @@ from genepool.review._preference import (
     fit_votes,
     preference_scores,
 )
-from genepool.review._proxy import Proxy, learn_proxy
+from genepool.review._proxy import Proxy, VoteAgreement, learn_proxy, vote_agreement
 from genepool.review._queue import ReviewQueue
 from genepool.review._recorder import Recorder, record_in_log
 from genepool.review._sheets import read_sheet, write_sheets
@@ -36,8 +41,11 @@ __all__ = [
     "Board",
     "Fit",
     "HumanInLoopValidator",
+    "Judges",
     "Ladder",
     "Mixture",
+    "ModelColumn",
+    "OnnxPreference",
     "Pair",
     "PairQueue",
     "Pictures",
@@ -54,16 +62,23 @@ __all__ = [
     "ReviewStatus",
     "ReviewerBoard",
     "Rung",
+    "TransformersPreference",
+    "VoteAgreement",
     "agreement",
     "board",
+    "captions_of",
+    "check_preference_model",
     "export_verdicts",
     "fit_votes",
     "gwet_ac1",
     "import_verdicts",
+    "is_person",
+    "judge_images",
     "judge_standings",
     "krippendorff_alpha",
     "learn_proxy",
     "load_ladder",
+    "open_preference_model",
     "order",
     "population_of",
     "preference_scores",
@@ -72,5 +87,8 @@ __all__ = [
     "record_in_log",
     "render",
     "sampled_verdicts",
+    "score_column",
+    "scores_table",
+    "vote_agreement",
     "write_sheets",
 ]

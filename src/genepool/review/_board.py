@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from genepool.review._agreement import Agreement, agreement
+from genepool.review._persons import is_person
 from genepool.stats import clopper_pearson
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _reviewer(
         changed=sum(v.changed for v in given),
         counted=name not in out,
         reason=out.get(name, "") or _warning(images),
-        test=name.startswith("test:"),
+        test=not is_person(name),
     )
 
 

@@ -16,6 +16,7 @@ from genepool.errors import SourceError
 from genepool.records import Item, Sample
 
 if TYPE_CHECKING:
+    from genepool.scan import View
     from genepool.store import Catalogue
 
 __all__ = ["SIDE", "Pictures", "render"]
@@ -36,13 +37,7 @@ def render(data: bytes, side: int = SIDE) -> bytes:
     """
     from PIL import Image
 
-    from genepool.scan import Refusal, View
-
-    try:
-        view = View(Sample(Item("", "", ""), data), max_pixels=_MAX_PIXELS)
-        image = Image.fromarray(view.pixels)
-    except Refusal as error:
-        raise SourceError(f"image: {error.message}") from error
+    image = Image.fromarray(_pixels(view_of(data)))
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if size != image.size:
@@ -51,6 +46,29 @@ def render(data: bytes, side: int = SIDE) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
     return out.getvalue()
+
+
+def view_of(data: bytes) -> View:
+    """A picture as probes see it.
+
+    Raises:
+        SourceError: It is none.
+    """
+    from genepool.scan import Refusal, View
+
+    try:
+        return View(Sample(Item("", "", ""), data), max_pixels=_MAX_PIXELS)
+    except Refusal as error:
+        raise SourceError(f"image: {error.message}") from error
+
+
+def _pixels(view: View) -> NDArray[np.uint8]:
+    from genepool.scan import Refusal
+
+    try:
+        return view.pixels
+    except Refusal as error:
+        raise SourceError(f"image: {error.message}") from error
 
 
 class _Index:
@@ -144,3 +162,11 @@ class Pictures:
                 hint="the set has changed: run genepool check PATH again",
             )
         return data
+
+    def view(self, digest: str) -> View:
+        """The picture as probes see it; see `data` for what it raises."""
+        return view_of(self.data(digest))
+
+    def pixels(self, digest: str) -> NDArray[np.uint8]:
+        """The picture, ``(h, w, 3)`` RGB; see `data` for what it raises."""
+        return _pixels(self.view(digest))

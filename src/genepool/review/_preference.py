@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from genepool.errors import MissingExtra, UsageError
 from genepool.review._board import Rate
+from genepool.review._persons import is_person
+from genepool.review._raters import RATERS, rater_widths
 
 if TYPE_CHECKING:
     from genepool.store import Vote
@@ -31,8 +33,13 @@ that always wins finite. A tenth of a vote each."""
 _Z = 1.959963984540054
 METHOD = (
     "Bradley-Terry with ties (Davidson 1970), fit by evalica; 95 % interval by the delta method from the "
-    "Fisher information, on the logit scale; votes are taken as independent"
+    "Fisher information, on the logit scale"
 )
+_FEW = (
+    "votes are taken as independent: it speaks for the {n} who voted, five or more are needed for people at "
+    "large"
+)
+_MANY = "or from a bootstrap over the {n} raters, whichever is wider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class PreferenceReport:
         position: Whether a side is favoured.
         needs: Empty, or what is missing: people.
         method: How it was computed.
+        raters: People whose votes counted.
     """
 
     scores: dict[str, PreferenceScore]
@@ -109,17 +117,19 @@ class PreferenceReport:
     position: PositionBias
     needs: str
     method: str = METHOD
+    raters: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
 
 
-def fit_votes(votes: Sequence[Vote]) -> Fit:
+def fit_votes(votes: Sequence[Vote], weights: NDArray[np.float64] | None = None) -> Fit:
     """Fit the model to votes.
 
     Args:
         votes: At least one; ``both_bad`` is a tie.
+        weights: ``(votes,)`` how often each counts, from 0; None: once.
 
     Raises:
         UsageError: No vote.
@@ -137,7 +147,8 @@ def fit_votes(votes: Sequence[Vote]) -> Fit:
     a = np.array([place[v.a] for v in votes] + 2 * list(range(phantom)))
     b = np.array([place[v.b] for v in votes] + 2 * [phantom] * phantom)
     won = [_WON.get(v.outcome, 0) for v in votes] + [1] * phantom + [-1] * phantom
-    weights = np.array([1.0] * len(votes) + [_PRIOR] * (2 * phantom))
+    own = np.ones(len(votes)) if weights is None else weights
+    weights = np.concatenate([own, np.full(2 * phantom, _PRIOR)])
     words = {1: evalica.Winner.X, -1: evalica.Winner.Y, 0: evalica.Winner.Draw}
     found = evalica.newman(
         a.tolist(), b.tolist(), [words[w] for w in won], weights=weights.tolist(), tolerance=1e-9, limit=2000
@@ -192,7 +203,30 @@ def _share(d: NDArray[np.float64], tie: float) -> tuple[NDArray[np.float64], ...
     return share, (half / 2 - share * slope) / total, tie * (1 - 2 * share) / total
 
 
-def _score(fit: Fit, rows: Sequence[int], rungs: Sequence[int], votes: int, spread: bool) -> PreferenceScore:
+def _wins(fit: Fit, rows: Sequence[int], rungs: Sequence[int]) -> NDArray[np.float64]:
+    """``(rows,)`` expected share of wins against the rungs."""
+    gaps = fit.theta[list(rows)][:, None] - fit.theta[list(rungs)][None, :]
+    return np.asarray(_share(gaps, math.exp(fit.log_tie))[0].mean(axis=1))
+
+
+def _logit(share: Any) -> Any:
+    share = np.clip(share, 1e-9, 1 - 1e-9)
+    return np.log(share / (1 - share))
+
+
+def _score(
+    fit: Fit, rows: Sequence[int], rungs: Sequence[int], votes: int, spread: bool, least: float = 0.0
+) -> PreferenceScore:
+    """Score of the images in these rows together.
+
+    Args:
+        fit: The model.
+        rows: Images.
+        rungs: Rows of the ladder.
+        votes: For the record.
+        spread: The images stand for a whole set: their own spread is part of the interval.
+        least: Half width on the logit scale by the bootstrap over raters.
+    """
     tie = math.exp(fit.log_tie)
     shares: list[float] = []
     gradient = np.zeros(len(fit.items) + 1)
@@ -202,13 +236,13 @@ def _score(fit: Fit, rows: Sequence[int], rungs: Sequence[int], votes: int, spre
         gradient[row] += by_d.mean() / len(rows)
         np.add.at(gradient, list(rungs), -by_d / len(rungs) / len(rows))
         gradient[-1] += by_tie.mean() / len(rows)
-    share = sum(shares) / len(shares)
-    variance = float(gradient @ fit.covariance @ gradient)
+    share = min(max(sum(shares) / len(shares), 1e-9), 1.0 - 1e-9)
+    slope = share * (1 - share)
+    width = _Z * math.sqrt(float(gradient @ fit.covariance @ gradient)) / slope
+    width = max(width, least)
     if spread and len(shares) > 1:
-        variance += float(np.var(shares, ddof=1)) / len(shares)  # the images stand for the whole set
-    share = min(max(share, 1e-9), 1.0 - 1e-9)
-    middle, width = math.log(share / (1 - share)), _Z * math.sqrt(variance) / (share * (1 - share))
-    width = min(width, 50.0)
+        width = math.hypot(width, _Z * math.sqrt(float(np.var(shares, ddof=1)) / len(shares)) / slope)
+    middle, width = float(_logit(share)), min(width, 50.0)
     lower, upper = (10 / (1 + math.exp(-(middle + step))) for step in (-width, width))
     return PreferenceScore(10 * share, lower, upper, votes)
 
@@ -241,7 +275,7 @@ def preference_scores(
     if not rungs:
         raise UsageError("preference: expected a ladder of at least one rung, found none")
     out = quarantined or {}
-    people = [v for v in votes if tests or not v.reviewer.startswith("test:")]
+    people = [v for v in votes if tests or is_person(v.reviewer)]
     counted = [v for v in people if v.reviewer not in out]
     known = {d for v in counted for d in (v.a, v.b)}
     missing = ""
@@ -260,26 +294,43 @@ def preference_scores(
         ladder=_ladder_check(counted, steps or {}),
         position=PositionBias(Rate.of(left["a"], left["a"] + left["b"])),
         needs=missing,
+        raters=len({v.reviewer for v in counted}),
     )
     if missing:
         return report
-    fit = fit_votes(counted)
-    times = Counter(d for v in counted for d in (v.a, v.b))
+    return _scored(report, counted, rungs, of)
+
+
+def _scored(
+    report: PreferenceReport, votes: Sequence[Vote], rungs: Mapping[str, str], of: Collection[str] | None
+) -> PreferenceReport:
+    """The report with its scores."""
+    fit = fit_votes(votes)
+    times = Counter(d for v in votes for d in (v.a, v.b))
     held = [i for i, digest in enumerate(fit.items) if digest in rungs]
     rows = [i for i, digest in enumerate(fit.items) if digest not in rungs]
-    for i in rows:
-        report.scores[fit.items[i]] = _score(fit, [i], held, times[fit.items[i]], False)
+    chosen = rows if of is None else [i for i in rows if fit.items[i] in set(of)]
+
+    def measure(found: Fit) -> NDArray[np.float64]:
+        each = _wins(found, [*rows, *chosen], held)
+        whole = [float(each[len(rows) :].mean())] if chosen else []
+        return np.asarray(_logit(np.array([*each[: len(rows)], *whole])), np.float64)
+
+    widths = rater_widths(votes, lambda weights: fit_votes(votes, weights), measure) if rows else None
+    least = np.zeros(len(rows) + 1) if widths is None else widths
+    for place, i in enumerate(rows):
+        digest = fit.items[i]
+        report.scores[digest] = _score(fit, [i], held, times[digest], False, float(least[place]))
     for i in held:
         half = _Z * math.sqrt(float(fit.covariance[i, i]))
         theta = float(fit.theta[i])
         report.rungs[rungs[fit.items[i]]] = (theta, theta - half, theta + half)
-    if of is not None:
-        chosen = set(of)
-        rows = [i for i in rows if fit.items[i] in chosen]
-    if not rows:
+    words = (_MANY if report.raters >= RATERS else _FEW).format(n=report.raters)
+    report = replace(report, method=f"{METHOD}; {words}")
+    if not chosen:
         return report
-    total = sum(times[fit.items[i]] for i in rows) if of is not None else len(counted)
-    return replace(report, mean=_score(fit, rows, held, total, True))
+    total = sum(times[fit.items[i]] for i in chosen) if of is not None else len(votes)
+    return replace(report, mean=_score(fit, chosen, held, total, True, float(least[len(rows)])))
 
 
 def _ladder_check(votes: Sequence[Vote], steps: Mapping[str, tuple[str, int]]) -> Rate:

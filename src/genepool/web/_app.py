@@ -12,7 +12,7 @@ from genepool import review
 from genepool.errors import GenepoolError, UsageError, WorkspaceError
 from genepool.web._auth import COOKIE, Door, Session
 from genepool.web._guard import Guard
-from genepool.web._numbers import board_rows, queue_numbers
+from genepool.web._numbers import board_rows, judge_rows, queue_numbers
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -120,14 +120,9 @@ class _Pages:
     async def board(self, request: Request) -> Response:
         """How good and how agreed the reviewers are."""
         board = await _run(review.board, self.room.queue.record)
-        try:
-            preference, problem = await _run(self.room.preference), ""
-        except GenepoolError as error:
-            preference, problem = None, error.message
+        judges = await _run(self.room.judges)
         rows = board_rows(board)
-        return self._page(
-            request, "board.html", board=board, rows=rows, preference=preference, problem=problem
-        )
+        return self._page(request, "board.html", board=board, rows=rows, **judge_rows(judges))
 
     async def enter(self, request: Request) -> Response:
         """Exchange a key for a session. The key is used by a POST: a link preview must not use it up."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from genepool.prevalence import Certificate
     from genepool.web._room import Room
 
-__all__ = ["board_rows", "queue_numbers"]
+__all__ = ["board_rows", "judge_rows", "queue_numbers"]
 
 _PACE = 4.0
 """Seconds per answer that are assumed before the reviewer's own pace is known."""
@@ -98,3 +98,30 @@ def _rate(rate: review.Rate) -> str:
     if rate.value is None:
         return "no controls yet" if rate.n == 0 else "–"
     return f"{rate.k} of {rate.n} · [{rate.lower:.2f}, {rate.upper:.2f}]"
+
+
+def judge_rows(judges: review.Judges | str | None) -> dict[str, Any]:
+    """Who likes what, as the Board page prints it: people, the proxy, published models, one line each."""
+    if judges is None or isinstance(judges, str):
+        return {"preference": None, "judges": [], "problem": judges or "", "asking": judges is None}
+    rows = [
+        {
+            "name": column.title,
+            "label": column.label,
+            "agreement": column.agreement,
+            "ladder": f"{column.ladder.k} of {column.ladder.n}",
+            "state": "no better than a coin" if column.agreement.n and column.agreement.coin else "",
+        }
+        for column in judges.models
+    ]
+    rows += [
+        {"name": name, "label": "published model", "agreement": None, "ladder": "", "state": why}
+        for name, why in judges.problems.items()
+    ]
+    if judges.proxy is not None:
+        proxy = {"name": "learnt from these votes", "label": judges.proxy.label, "ladder": "", "state": ""}
+        rows.insert(0, {**proxy, "agreement": judges.proxy.agreement})
+    elif judges.people.votes:
+        refused = {"name": "learnt from these votes", "label": "proxy", "agreement": None, "ladder": ""}
+        rows.insert(0, {**refused, "state": f"refused: {judges.proxy_note.removeprefix('proxy: ')}"})
+    return {"preference": judges.people, "judges": rows, "problem": "", "asking": False}

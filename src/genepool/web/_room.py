@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genepool import review
-from genepool.errors import UsageError
+from genepool.errors import GenepoolError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,7 @@ class Room:
     _size: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _certified: tuple[int, Certificate | None] = (-1, None)
+    _judged: tuple[int, review.Judges | str] = (-1, "")
     _making: dict[str, Any] = field(default_factory=dict)
     _workers: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(2, "genepool-rendition", _step_back)
@@ -169,17 +170,54 @@ class Room:
             facts = [*facts, ("p(human)", f"{origin['p_human']:.2f}")]
         return {"title": title, "uri": uri, "facts": facts, "reasons": reasons}
 
-    def preference(self, *, tests: bool = False) -> review.PreferenceReport:
-        """The preference scores of this set, from people's votes only."""
-        record = self.queue.record
-        return review.preference_scores(
-            record.votes(),
-            self.ladder.names,
-            steps=self.ladder.steps,
-            quarantined=record.quarantined(),
-            tests=tests,
-            command=f"genepool review {self.catalogue.dataset.uri}",
-        )
+    def judges(self, *, wait: bool = False) -> review.Judges | str | None:
+        """What people, the proxy and published models say about the compared images, as of the votes so far.
+
+        It is worked out beside the pages: loading a published model may take a while.
+
+        Args:
+            wait: Do it now.
+
+        Returns:
+            The judges, or what went wrong; None while they are asked for the first time.
+        """
+        votes = len(self.queue.record.votes())
+        with self._guard:
+            at, known = self._judged
+            if at == votes:
+                return known
+            running = self._making.get("judges")
+        if wait:
+            return self._judge(votes)
+        if running is None:
+            with self._guard:
+                self._making["judges"] = self._workers.submit(self._judge, votes)
+        return known if at >= 0 else None
+
+    def _judge(self, votes: int) -> review.Judges | str:
+        before = self._judged[1]
+        found: review.Judges | str
+        try:
+            found = review.judge_images(
+                self.queue.record,
+                self.ladder,
+                self.pictures,
+                self.pairs.images,
+                embedder=self.config.diversity.embedder,
+                models=self.config.review.preferences,
+                workspace=self.workspace,
+                captions=review.captions_of(self.catalogue, self.pairs.images),
+                command=f"genepool review {self.catalogue.dataset.uri}",
+                before=before if isinstance(before, review.Judges) else None,
+            )
+        except GenepoolError as error:
+            found = error.message
+        finally:
+            with self._guard:
+                self._making.pop("judges", None)
+        with self._guard:
+            self._judged = (votes, found)
+        return found
 
 
 def _origin(row: Mapping[str, Any]) -> tuple[str, list[str]]:
