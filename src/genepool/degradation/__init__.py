@@ -12,6 +12,7 @@ from genepool.degradation._forecast import Crossing, Forecaster
 from genepool.degradation._measure import measure
 from genepool.degradation._measures import Generation
 from genepool.degradation._pictures import Picture, as_pictures
+from genepool.degradation._plots import plots, save, styled
 from genepool.degradation._report import ARTICLE, MEASURES, DegradationReport
 from genepool.degradation._trend import Alarm, Trend, mann_kendall
 
@@ -30,5 +31,8 @@ __all__ = [
     "backtest",
     "mann_kendall",
     "measure",
+    "plots",
+    "save",
     "score",
+    "styled",
 ]
