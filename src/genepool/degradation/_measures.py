@@ -108,8 +108,8 @@ class Bench:
         self._marks = None if space.artefacts is None else Marks(space.artefacts, alpha, seed)
         atlas = space.atlas
         self._tail = np.argsort(atlas.shares, kind="stable")[: max(1, len(atlas.shares) // 4)]
-        self._fresh = self._kept(atlas.held_out, 1)
-        self._first = self._kept(atlas.count(first.vectors), 2)
+        self._fresh = self._kept(atlas.held_out)
+        self._first = self._kept(atlas.count(first.vectors))
         self._outer = float(np.quantile((space.yardstick**2).sum(axis=1), _OUTER))
 
     def measure(self, given: SampleSet, human: float | None, *, first: bool = False) -> Generation:
@@ -128,17 +128,16 @@ class Bench:
             row.name, row.n, row.found, row.aside, row.sides, human, row.measures, row.missing, spectrum
         )
 
-    def _kept(self, counts: NDArray[np.int64], salt: int) -> Kept:
-        return Kept(counts, self.space.atlas.shares, self.size, [self.seed, salt])
+    def _kept(self, counts: NDArray[np.int64]) -> Kept:
+        return Kept(counts, self.space.atlas.shares, self.size)
 
     def _retention(self, row: Generation, given: SampleSet) -> None:
         atlas = self.space.atlas
         counts = atlas.count(given.vectors)
-        # Resampled apart even for the first generation itself: its own error belongs to what 100 % means.
-        kept = self._kept(counts, 3)
+        kept = self._kept(counts)
         text = (
             f"mean over {len(atlas.shares)} prototypes{{}} of min(1, share / reference's share), relative to "
-            f"{{}}, rarefied to {self.size} pictures; multinomial bootstrap"
+            f"{{}}, rarefied to {self.size} pictures; jackknife"
         )
         fresh = f"{int(atlas.held_out.sum())} held-out reference pictures"
         every = slice(None)

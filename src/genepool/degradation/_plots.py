@@ -169,8 +169,17 @@ def _generations(report: DegradationReport) -> Figure:
         _frame(axes, report, about.title.replace(", of generation 1", "") + _unit(about.unit), count)
         top = max([*claims, *(v.upper for v in values if v is not None and math.isfinite(v.upper))])
         axes.set_ylim(0, 1.08 * top)
-    grid[0].legend(loc="lower left")
+    _legend(figure, grid)
     return figure
+
+
+def _legend(figure: Figure, grid: Sequence[Axes]) -> None:
+    """One legend under all panels: inside it would lie on the lines."""
+    known: dict[str, Any] = {}
+    for axes in grid:
+        handles, labels = axes.get_legend_handles_labels()
+        known |= dict(zip(labels, handles, strict=True))
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=4)
 
 
 def _unit(unit: str) -> str:
@@ -189,14 +198,13 @@ def _mechanisms(report: DegradationReport) -> Figure:
     names = ("artefact", "amplification", "variance", "tail", "outliers", "coverage", "density", "frechet")
     known = [n for n in names if any(v is not None for v in report.series(n))]
     figure, grid = _panels(len(known), 10, 2.8)
-    for i, (axes, name) in enumerate(zip(grid, known, strict=True)):
+    for axes, name in zip(grid, known, strict=True):
         _series(axes, report.series(name))
         _human(axes, report, name)
         about = MEASURES[name]
         _frame(axes, report, about.title + _unit(about.unit), len(report.generations))
         axes.set_ylim(bottom=0)
-        if i == 0:
-            axes.legend(loc="best")
+    _legend(figure, grid)
     return figure
 
 
@@ -230,7 +238,7 @@ def _forecast(report: DegradationReport) -> Figure:
         fitted = made.scale * np.concatenate(([1.0], path([h or 0.0 for h in shares[1:]], made.b2.value)))
         axes.plot(range(1, count + 1), fitted, color=MUTED, linewidth=1, linestyle="--", label="fit")
         last = shares[-1] or 0.0
-        for human, colour, words in ((last, FAIL, f"{last:.0%} human"), (0.7, PASS, "70 % human")):
+        for human, colour, words in ((last, FAIL, "the last mix kept up"), (0.7, PASS, "70 % human")):
             ahead = made.predict([human] * 4)
             x = [count, *range(count + 1, count + 5)]
             start = made.scale * made.last
@@ -246,5 +254,5 @@ def _forecast(report: DegradationReport) -> Figure:
         about = MEASURES[name]
         _frame(axes, report, about.title.replace(", of generation 1", "") + _unit(about.unit), count + 4)
         axes.set_ylim(bottom=0)
-    grid[0].legend(loc="lower left")
+    _legend(figure, grid)
     return figure

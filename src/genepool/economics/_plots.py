@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from genepool.degradation import styled
 from genepool.economics._model import COSTS, LOSSES
-from genepool.economics._report import WORDS, money
+from genepool.economics._report import WORDS, money, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +122,7 @@ def _tornado(report: CostReport) -> Figure:
     for row, one in enumerate(bars):
         for end, colour in ((one.at_low, "#7ea9cf"), (one.at_high, "#1f4e79")):
             axes.barh(row, end / 1e3 - base, left=base, height=0.62, color=colour)
-        for value, text in ((one.at_low, f"{one.low:g}"), (one.at_high, f"{one.high:g}")):
+        for value, text in ((one.at_low, short(one.low)), (one.at_high, short(one.high))):
             left = value <= min(one.at_low, one.at_high)
             axes.annotate(
                 text,

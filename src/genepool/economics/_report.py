@@ -11,7 +11,7 @@ from typing import Any
 from genepool.economics._assumptions import Assumptions, Strategy
 from genepool.economics._model import COSTS, LOSSES
 
-__all__ = ["WORDS", "BreakEven", "CostReport", "Outcome", "Swing", "money"]
+__all__ = ["WORDS", "BreakEven", "CostReport", "Outcome", "Swing", "money", "short"]
 
 SCHEMA = "genepool.cost/1"
 _SWINGS = 6
@@ -221,7 +221,7 @@ class CostReport:
         ]
         out += [f"  {_even(one)}" for one in self.break_even]
         top = "; ".join(
-            f"{one.name} {one.low:g} to {one.high:g}: {money(one.at_low)} to {money(one.at_high)}"
+            f"{one.name} {short(one.low)} to {short(one.high)}: {money(one.at_low)} to {money(one.at_high)}"
             for one in self.swings[:_SWINGS]
         )
         out.append(f"most sensitive to: {top}")
@@ -263,6 +263,11 @@ def money(amount: float) -> str:
     return f"{amount / 1e3:,.0f} k" if size >= 9_999.5 else f"{amount:,.0f}"
 
 
+def short(value: float) -> str:
+    """``0.25947`` → ``0.259``, ``50000`` → ``50,000``."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def _even(one: BreakEven) -> str:
     if one.name == "month":
         return (
@@ -271,8 +276,8 @@ def _even(one: BreakEven) -> str:
             else f"not ahead by month {one.high:.0f}"
         )
     if one.value is None:
-        return f"{one.name}: no break-even from {one.low:g} to {one.high:g}"
-    return f"{one.name}: equal at {one.value:.4g}"
+        return f"{one.name}: no break-even from {short(one.low)} to {short(one.high)}"
+    return f"{one.name}: equal at {short(one.value)}"
 
 
 def _aligned(rows: list[tuple[str, ...]], right: range) -> list[str]:
