@@ -1,6 +1,6 @@
 """Simulations of the certificate: false certificates, coverage at every stopping time, labels needed.
 
-    python bench/bench_certificate.py [--runs 2000] [--out FILE]
+    python bench/bench_certificate.py [labels first false coverage redraws slices] [--runs 2000] [--out FILE]
 
 Every run draws a set of 10,000 images with exactly the stated number of human ones, gives each image a
 detector score and an answer, shuffles, and plays the audit's own code (`genepool.prevalence.Auditor`, many
@@ -17,7 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from genepool.prevalence import Auditor, Population, Reviewer, audit_share, panel_rates
+from genepool.prevalence import (
+    Auditor,
+    Look,
+    Population,
+    ReviewedSet,
+    Reviewer,
+    Sample,
+    alpha_share,
+    audit_share,
+    certified_slices,
+    panel_rates,
+)
 from genepool.stats import clopper_pearson
 
 N, LOOKS, FLOOR, ALPHA, CHUNK = 10_000, 1_500, 0.70, 0.05, 250
@@ -49,19 +60,19 @@ def population(rng, runs, h, detector, n=N, looks=LOOKS):
     return scores, truth[order], np.take_along_axis(scores, order, 1)
 
 
-def play(h, detector, recalls, runs, seed, *, n=N, looks=LOOKS, shown=100, floor=FLOOR):
+def play(h, detector, recalls, runs, seed, *, n=N, looks=LOOKS, shown=100, floor=FLOOR, spend=ALPHA):
     """First look at which each run passes, fails, or loses the truth (inf: never)."""
     rng = np.random.default_rng(seed)
     found = {"pass": [], "fail": [], "lost": []}
     for start in range(0, runs, CHUNK):
         k = min(CHUNK, runs - start)
         scores, truth, shownscores = population(rng, k, h, detector, n, looks)
-        rates, human, alpha = None, truth, ALPHA
+        rates, human, alpha = None, truth, spend
         if recalls is not None:
             people = [qualified(rng, recalls, shown)[0] for _ in range(k)]
-            rates = [panel_rates([one], ALPHA) for one in people]
+            rates = [panel_rates([one], spend) for one in people]
             wrong = rng.random(truth.shape) >= np.where(truth, *recalls)
-            human, alpha = truth ^ wrong, ALPHA * audit_share(people)
+            human, alpha = truth ^ wrong, spend * audit_share(people)
         true = round(h * n)
         game = Auditor(scores, Population(n), floor, alpha, rates, starts=[true, true + 1])
         cell = int(np.searchsorted(game.a, true, "right")) - 1
@@ -166,17 +177,94 @@ def labels(runs, out):
     return good
 
 
+def redraws(runs, out):
+    """A set of exactly the floor, or just below, drawn again until it passes."""
+    out.append(f"### Drawing again until it passes, 1,000 images, 300 looks a draw ({runs:,} runs a cell)\n")
+    rows, worst = [], 0.0
+    for h in (0.70, 0.69):
+        for name in ("constant", "good"):
+            free = charged = np.zeros(runs, bool)
+            for k in range(1, 11):
+                for spend, seed in ((ALPHA, 1), (ALPHA * alpha_share(k), 2)):
+                    found = play(h, DETECTORS[name], None, runs, [k, seed], n=1000, looks=300, spend=spend)
+                    now = np.isfinite(found["pass"])
+                    free, charged = (free | now, charged) if seed == 1 else (free, charged | now)
+            one, two = (rate(np.where(x, 1.0, math.inf)) for x in (free, charged))
+            rows.append((f"{h:.2f}", name, f"{one[0]:.4f}", f"{two[0]:.4f} (≥ {two[1]:.4f})"))
+            worst = max(worst, two[1])
+    table(
+        out,
+        ("true ratio", "detector", "passes, not charged", "passes, charged (exact 99 % lower limit)"),
+        rows,
+    )
+    return worst <= ALPHA
+
+
+def first_draw(runs, out):
+    """Labels from the queue: the first draw of a set may spend 0.8 of alpha."""
+    out.append(
+        f"### Labels along the first draw of a set, which spends 0.8·α: median (90th percentile), "
+        f"{runs:,} runs\n"
+    )
+    rows = []
+    for h in (0.90, 0.80, 0.75, 0.60):
+        row = [f"{h:.2f}"]
+        for who in ("perfect", ".95/.95"):
+            found = play(
+                h, DETECTORS["good"], REVIEWERS[who], runs, [round(h * 100), 8], spend=ALPHA * alpha_share(1)
+            )
+            done = np.minimum(found["pass"], found["fail"])
+            middle, high = np.quantile(done, [0.5, 0.9], method="inverted_cdf")
+            row.append(" ".join(_looks(x, form) for x, form in ((middle, "{}"), (high, "({})"))))
+        rows.append(row)
+    table(out, ("true ratio", "perfect, detector .90/.90", ".95/.95, detector .90/.90"), rows)
+    return True
+
+
+def slices(runs, out):
+    """Twenty slices of exactly the floor: that any of them is called proven or refuted."""
+    runs = min(runs, 1000)
+    out.append(f"### Slices: 20 of exactly 70 %, 50 images each, 400 answers ({runs:,} runs)\n")
+    import pyarrow as pa
+
+    rng, wrong, each = np.random.default_rng(3), 0, 50
+    n = 20 * each
+    human, none = np.tile(np.arange(each) < 35, 20), np.zeros(n, bool)
+    origins = pa.table({"style": np.repeat([f"s{i:02}" for i in range(20)], each)})
+    people = {"a": Reviewer.of(400, 400, 400, 400, "a")}
+    for _ in range(runs):
+        looks = tuple(Look(int(i), {"a": "human" if human[i] else "ai"}) for i in rng.permutation(n)[:400])
+        reviewed = ReviewedSet(Sample(looks, people), none, none, np.full(n, np.nan))
+        wrong += any(
+            s.certificate.ratio.lower >= FLOOR or s.certificate.ratio.upper < FLOOR
+            for s in certified_slices(reviewed, origins, ("style",))
+        )
+    low = clopper_pearson(wrong, runs, 0.02)[0]
+    out.append(f"Any slice decided, wrongly: {wrong} of {runs} runs (exact 99 % lower limit {low:.4f}).\n")
+    print(out[-1], flush=True)
+    return low <= ALPHA
+
+
 def _looks(x, form):
     return form.format(f"{x:.0f}" if math.isfinite(x) else f"> {LOOKS}")
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", help="labels first false coverage redraws slices; none: all")
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--out")
     given = parser.parse_args()
     out, started = [], time.perf_counter()
-    good = [part(given.runs, out) for part in (labels, false_certificates, coverage)]
+    parts = {
+        "labels": labels,
+        "first": first_draw,
+        "false": false_certificates,
+        "coverage": coverage,
+        "redraws": redraws,
+        "slices": slices,
+    }
+    good = [parts[name](given.runs, out) for name in given.parts or parts]
     seconds = time.perf_counter() - started
     out.append(
         f"{seconds:.0f} s on one core. {'All promises hold.' if all(good) else 'A PROMISE IS BROKEN.'}"

@@ -1,12 +1,18 @@
 """The certificate on real images: mixed to known ratios, labels hidden and then used as the reviewer.
 
     python bench/bench_certificate_images.py [--shared ../shared/data] [--n 1500] [--ratios .60 .70 .75 .85]
+        [--detector onnx:FILE | --detector none] [--calibrate] [--only FILE]
 
 For each ratio a set is drawn from the labelled images, scanned into a temporary workspace and checked; then
 `test:labels` qualifies on controls from the images that are not in the set, answers the real queue until the
 certificate decides, and the set is checked again. The reviewer is test data and lives in the temporary
-workspace only. There is no calibrated detector yet: the column "with" uses *simulated* scores of a detector
-that is right about 90 % of either kind, handed to the same certificate.
+workspace only.
+
+The configured detector looks at the images during the scan. Where it is calibrated, its scores are fixed
+with the random order and used by the certificate; the same answers without them, and with *simulated*
+scores that are right 90 % of the time, stand beside it. ``--calibrate`` measures it first on images that
+are in none of the sets. ``--only FILE`` (one path a line) takes only these images: a detector that was
+trained on the others looks better on them than it is. The bounds hold either way.
 """
 
 from __future__ import annotations
@@ -23,18 +29,21 @@ import numpy as np
 
 from genepool import dataset, origin, pipeline, review, scan, store
 from genepool.config import Config
-from genepool.prevalence import ReviewedSet, audit, certify
+from genepool.prevalence import ReviewedSet, audit, certify, detector_scores
 from genepool.store import ReviewRecord
 
 STEP = 5
 
 
-def labelled(shared):
+def labelled(shared, only):
     """Uri → (label, sha256), pictures whose bytes are there once, and which are no grid of several."""
     found, seen = {}, set()
+    wanted = set(only.read_text("utf-8").split("\n")) if only else None
     with (shared / "images.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["sha256"] in seen or row["tiles"] or not (shared / "images" / row["path"]).is_file():
+                continue
+            if wanted is not None and row["path"] not in wanted:
                 continue
             seen.add(row["sha256"])
             found[row["path"]] = (row["label"], row["sha256"])
@@ -48,8 +57,30 @@ def mix(images, n, h, rng):
     }
     humans = round(h * n)
     chosen = [*kinds["human"][:humans], *kinds["ai"][: n - humans]]
-    rest = {"human": kinds["human"][humans:][:400], "ai": kinds["ai"][n - humans :][:400]}
-    return [str(u) for u in chosen], {images[u][1]: truth for truth, uris in rest.items() for u in uris}
+    rest = {"human": kinds["human"][humans:], "ai": kinds["ai"][n - humans :]}
+    controls = {images[u][1]: truth for truth, uris in rest.items() for u in uris[:400]}
+    spare = {str(u): truth for truth, uris in rest.items() for u in uris[400:]}
+    return [str(u) for u in chosen], controls, spare
+
+
+def calibrated(shared, spare, config, place):
+    """Calibrate the detector for this workspace on images that are neither in the set nor controls."""
+    from genepool import detection
+
+    held = dataset.open(str(shared / "images"), workspace=str(place.root)).select(list(spare))
+    table = scan.scan(held, place, config=config).table(["uri", "detector", "logit"])
+    rows = [row for row in table.to_pylist() if row["logit"] is not None]
+    if not rows:
+        return "no scores to calibrate"
+    found = detection.calibrate(
+        [row["logit"] for row in rows],
+        [spare[row["uri"]] for row in rows],
+        [spare[row["uri"]] for row in rows],
+        detector=rows[0]["detector"].rpartition("@")[2],
+        accuracy=0.75,
+    )
+    detection.keep_calibration(found, place)
+    return f"calibrated on {found.n} images"
 
 
 def answer_all(queue, who, truth, stop):
@@ -64,12 +95,14 @@ def answer_all(queue, who, truth, stop):
     return done
 
 
-def one(shared, images, n, h, seed, config, folder):
-    rng = np.random.default_rng(seed)
-    uris, controls = mix(images, n, h, rng)
+def one(given, images, h, seed, config, folder):
+    shared, n, rng = given.shared, given.n, np.random.default_rng(seed)
+    uris, controls, spare = mix(images, n, h, rng)
     truth = {images[u][1]: images[u][0] for u in uris} | controls
     data = dataset.open(str(shared / "images"), workspace=str(folder)).select(uris)
     place = store.workspace_for(data, folder)
+    if given.calibrate:
+        print(calibrated(shared, spare, config, place), flush=True)
     options = {"workspace": folder, "config": config, "select": ["GP101"]}
     before = pipeline.check(data, **options)
     print(f"\n{h:.2f}: {before.status.upper()}: {before.failures[0].message}", flush=True)
@@ -85,28 +118,28 @@ def one(shared, images, n, h, seed, config, folder):
     answer_all(queue(True), who, truth, lambda: False)
 
     def decided():
-        found = ReviewedSet.of(catalogue, origins, place).certify()
-        return found.plan is None
+        # With the detector's scores and without them: both are reported.
+        found = ReviewedSet.of(catalogue, origins, place)
+        return found.certify().plan is None and certify(found.sample, found.human, found.ai).plan is None
 
     answer_all(queue(False), who, truth, decided)
     with ReviewRecord(place) as record:
         review.record_in_log(place, record, config)
     after = pipeline.check(data, **options)
     told = after.extra["certificate"]
-    # The same answers' order, with simulated scores beside them.
+    # The same answers in the same order: without scores, with the detector's, with simulated ones.
     reviewed = ReviewedSet.of(catalogue, origins, place)
+    real = detector_scores(catalogue, place)
     digests = [d.hex() for d in origins.column("sha256").to_pylist()]
     human = np.array([truth[d] == "human" for d in digests])
     scores = np.where(rng.random(n) < 0.9, human, ~human) * 0.8 + 0.1
-    helped = next(
-        (
-            k
-            for k in range(STEP, len(reviewed.sample.looks) + 1, STEP)
-            if certify(_first(reviewed.sample, k), reviewed.human, reviewed.ai, scores=scores).plan is None
-        ),
-        None,
-    )
-    plain = [audit(s, lambda i: bool(human[i]), rng=seed).n_labels for s in (np.full(n, 0.5), scores)]
+    none = np.full(n, np.nan)
+    kinds = {"without": none, "detector": real.values if real.known else None, "simulated": scores}
+    labels = {name: None if held is None else first(reviewed, held) for name, held in kinds.items()}
+    sure = {
+        name: None if held is None else audit(held, lambda i: bool(human[i]), rng=seed).n_labels
+        for name, held in kinds.items()
+    }
     right = {"pass": h >= 0.70, "fail": h < 0.70, "undecided": True}[after.status]
     ratio = after.measures["human_ratio"]
     return {
@@ -114,18 +147,27 @@ def one(shared, images, n, h, seed, config, folder):
         "decision": f"{after.status.upper()} (exit {after.exit_code})",
         "right": "yes" if right else "NO",
         "bounds": f"{ratio.lower:.3f} to {ratio.upper:.3f}",
+        "detector": f"{told['detector']} (ρ² {told['detector_power']:.2f})",
         "labels": told["labels"],
-        "with": helped if helped else f"> {told['labels']}",
-        "sure": plain[0],
-        "sure, with": plain[1],
+        **{f"labels, {name}": _shown(k, told["labels"]) for name, k in labels.items()},
+        **{f"sure, {name}": "–" if k is None else k for name, k in sure.items()},
         "verdicts in the log": sum(e == "verdict" for e in _kinds(place)),
     }
 
 
-def _first(sample, k):
+def first(reviewed, scores):
+    """After how many of these answers the certificate decides with these scores; 0: not at all."""
     from dataclasses import replace
 
-    return replace(sample, looks=sample.looks[:k])
+    def decides(k):
+        sample = replace(reviewed.sample, looks=reviewed.sample.looks[:k])
+        return certify(sample, reviewed.human, reviewed.ai, scores=scores).plan is None
+
+    return next((k for k in range(STEP, len(reviewed.sample.looks) + 1, STEP) if decides(k)), 0)
+
+
+def _shown(k, asked):
+    return "–" if k is None else k if k else f"> {asked}"
 
 
 def _kinds(place):
@@ -144,14 +186,21 @@ def main():
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--n", type=int, default=1500)
     parser.add_argument("--ratios", type=float, nargs="+", default=[0.60, 0.70, 0.75, 0.85])
+    parser.add_argument(
+        "--detector", help="plug-in, as detection.detector; default: the package's own default"
+    )
+    parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--only", type=Path)
     given = parser.parse_args()
     if not (given.shared / "images.csv").is_file():
         sys.exit(f"{given.shared}: no labelled images here")
-    images, config = labelled(given.shared), Config()
+    images, config = labelled(given.shared, given.only), Config()
+    if given.detector:
+        config = config.with_(detection__detector=given.detector)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed, h in enumerate(given.ratios):
-            rows.append(one(given.shared, images, given.n, h, seed, config, Path(folder) / str(seed)))
+            rows.append(one(given, images, h, seed, config, Path(folder) / str(seed)))
             print(rows[-1], flush=True)
     print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
     for row in rows:

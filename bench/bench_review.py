@@ -1,7 +1,8 @@
 """Measure the review room: key to paint, ten reviewers at once, kill -9, a million images, one verdict.
 
 Reviewers here are programs: they are named ``test:…``, live in workspaces of their own, count for nothing.
-Run: ``python bench/bench_review.py [latency] [load] [kill] [million] [ack] [--quick]``; without words, all.
+Run: ``python bench/bench_review.py [preference] [latency] [load] [kill] [million] [ack] [--quick]``; without
+words, all.
 """
 
 from __future__ import annotations
@@ -299,7 +300,7 @@ def million(root: Path) -> None:
         uri = "memory:bench"
 
     class Catalogue:
-        dataset = Held()
+        dataset, columns, n = Held(), (), 0
 
     space = Workspace(root / "ws").create()
     for name in ("drawn anew", "opened again"):
@@ -331,7 +332,7 @@ def ack(root: Path) -> None:
         uri = "memory:bench"
 
     class Catalogue:
-        dataset = Held()
+        dataset, columns, n = Held(), (), 0
 
     places = [("on the disk", root)]
     memory = Path("/dev/shm")
@@ -354,8 +355,67 @@ def ack(root: Path) -> None:
         held.cleanup()
 
 
+def preference(root: Path) -> None:
+    """Intervals where raters differ, and how often a proxy that knows nothing is let through."""
+    import hashlib
+
+    from genepool.errors import MeasureError
+    from genepool.review import learn_proxy, preference_scores
+    from genepool.review._preference import _share
+    from genepool.stats import clopper_pearson
+    from genepool.store import Vote
+
+    del root
+    runs = 20 if QUICK else 120
+    names = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(52)]
+    taste = np.random.default_rng(9).normal(0, 1, 4000)
+
+    def vote(rng, theta, reviewer, tie=0.3):
+        i, j = rng.choice(len(theta), 2, replace=False)
+        half = np.exp((theta[i] - theta[j]) / 2)
+        chances = np.array([half, 1 / half, 2 * tie])
+        outcome = ["a", "b", "tie"][rng.choice(3, p=chances / chances.sum())]
+        return Vote(names[i], names[j], outcome, reviewer, 0.0)
+
+    for raters, spread in ((1, 0.0), (8, 0.0), (8, 0.8), (15, 0.8)):
+        rng, hits, total = np.random.default_rng(raters), 0, 0
+        for _ in range(runs):
+            theta, votes = rng.normal(0, 1, 16), []
+            for r in range(raters):
+                own = theta + rng.normal(0, spread, 16)
+                votes += [vote(rng, own, f"r{r}") for _ in range(480 // raters)]
+            report = preference_scores(votes, {name: name[:4] for name in names[:6]})
+            for i in range(6, 16):
+                gaps = (theta[i] - theta[:6])[:, None] + taste * spread * 2**0.5
+                true = 10 * _share(gaps, 0.3)[0].mean()
+                score = report.scores[names[i]]
+                hits, total = hits + (score.lower <= true <= score.upper), total + 1
+        low, high = clopper_pearson(hits, total)
+        words = f"{hits / total:.1%} of {total} true scores covered [{low:.3f}, {high:.3f}]"
+        print(f"preference, {raters} raters, tastes ± {spread}: {words}", flush=True)
+    rng, passed, tries = np.random.default_rng(1), 0, 5 * runs
+    for _ in range(tries):
+        features = {name: rng.normal(0, 1, 6) for name in names}
+        theta = rng.normal(0, 1.5, 52)
+        try:
+            learn_proxy([vote(rng, theta, "r") for _ in range(400)], features)
+            passed += 1
+        except MeasureError:
+            pass
+    low, high = clopper_pearson(passed, tries)
+    words = f"let through {passed} of {tries} times [{low:.3f}, {high:.3f}]"
+    print(f"proxy on features that know nothing: {words}", flush=True)
+
+
 def main() -> None:
-    parts = {"ack": ack, "million": million, "latency": latency, "load": load, "kill": kill}
+    parts = {
+        "preference": preference,
+        "ack": ack,
+        "million": million,
+        "latency": latency,
+        "load": load,
+        "kill": kill,
+    }
     wanted = [word for word in sys.argv[1:] if not word.startswith("-")] or list(parts)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     for word in wanted:

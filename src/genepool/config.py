@@ -55,7 +55,9 @@ class PolicyConfig:
     rights: Literal["fail", "exclude", "ignore"] = _doc(
         "fail", "images whose owner opted out of training: fail the set, set them aside, or ignore"
     )
-    slices: tuple[str, ...] = _doc(("artist", "style"), "sidecar columns whose values are judged one by one")
+    slices: tuple[str, ...] = _doc(
+        ("artist", "style", "source"), "sidecar columns whose values are judged one by one"
+    )
     slice_min: int = _doc(30, "smallest slice that is judged on its own", low=1)
 
 

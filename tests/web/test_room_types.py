@@ -24,7 +24,9 @@ def tsc() -> str:
 
 
 def check(tsc: str, path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([tsc, *OPTIONS, str(path)], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [tsc, *OPTIONS, str(path)], capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def test_the_module_is_typed_strictly(tsc):

@@ -33,6 +33,22 @@ __all__ = ["command"]
 @click.option("--answers", metavar="CSV", help="Read a filled-in CSV of --plain.")
 @click.option("--export", "export_to", metavar="FILE", help="Write all verdicts: .jsonl, .csv, .json.")
 @click.option("--import", "import_from", metavar="FILE", help="Read verdicts: .jsonl, .csv, .json.")
+@click.option("--scores", metavar="FILE", help="Write preference scores as CSV: people, proxy, each model.")
+@click.option(
+    "--preference",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Published preference model beside people: onnx:FILE, transformers:FOLDER (repeat for more).",
+)
+@click.option(
+    "--qualified-in",
+    "qualified",
+    multiple=True,
+    metavar="DIR",
+    help="Workspace (or set) whose controls the reviewers have judged already (repeat for more).",
+)
+@click.option("--plan", "planning", is_flag=True, help="Print how many answers it takes, and end.")
 @click.option(
     "--as",
     "kind",
@@ -56,8 +72,16 @@ def command(path: str, workspace: str | None, config_file: str | None, workers: 
         _exchange(opened, place, o)
         return
     config = _options.settings(config_file, workers)
+    if o["models"]:
+        config = config.with_(review__preferences=tuple(o["models"]))
+    for other in o["qualified"]:
+        _carry(place, other, config)
     catalogue, origins, controls = _opened(opened, place, config, o["controls"])
-    if o["plain"] or o["answers"]:
+    if o["planning"]:
+        _plan(place, catalogue, origins, config)
+    elif o["scores"]:
+        _scores(place, catalogue, origins, config, o)
+    elif o["plain"] or o["answers"]:
         _plain(place, catalogue, origins, controls, config, o)
     else:
         _serve(place, catalogue, origins, controls, config, o)
@@ -136,7 +160,8 @@ def _plain(
         for truth, held in controls.items()
         for digest in held.table(["sha256"]).column("sha256").to_pylist()
     }
-    queue = review.queue(place, catalogue, origins, controls=truths, mixture=_mixture(o))
+    validator = review.HumanInLoopValidator(place.root, config=config)
+    queue = validator.questions(catalogue, origins, controls=truths, mixture=_mixture(o))
     try:
         if o["answers"]:
             kept, left = review.read_sheet(queue, o["answers"], who)
@@ -152,6 +177,66 @@ def _plain(
         click.echo(f"  genepool review {catalogue.dataset.uri} --answers {target} --user {who}")
     finally:
         queue.record.close()
+
+
+def _carry(place: Workspace, other: str, config: Config) -> None:
+    """Take over what reviewers said to controls of another set."""
+    from genepool import dataset, review, store
+    from genepool.errors import UsageError
+
+    root = Path(other)
+    held = store.Workspace(root) if (root / "reviews.sqlite").is_file() else None
+    if held is None and root.exists():
+        held = store.find_workspace(dataset.open(other))
+    if held is None or not held.reviews.is_file():
+        raise UsageError(f"--qualified-in: expected a workspace with verdicts, found none at {other}")
+    taken = review.carry_qualification(place, held, config)
+    people = ", ".join(f"{name} {n}" for name, n in sorted(taken.items()))
+    click.echo(f"controls carried over: {people or 'none that are new'}")
+
+
+def _plan(place: Workspace, catalogue: Catalogue, origins: Any, config: Config) -> None:
+    from genepool.prevalence import ReviewedSet
+
+    policy = config.policy
+    reviewed = ReviewedSet.of(catalogue, origins, place)
+    for line in reviewed.planning(floor=policy.human_ratio, alpha=policy.alpha).lines():
+        click.echo(line)
+
+
+def _scores(place: Workspace, catalogue: Catalogue, origins: Any, config: Config, o: dict[str, Any]) -> None:
+    from genepool import review, store
+    from genepool.errors import UsageError
+
+    digests = [digest.hex() for digest in origins.column("sha256").to_pylist()]
+    names = dict(zip(reversed(digests), reversed(origins.column("uri").to_pylist()), strict=True))
+    images = list(dict.fromkeys(digests))
+    ladder = review.load_ladder(o["ladder"], place)
+    pictures = review.Pictures([catalogue], {r.sha256: r.path for r in ladder.rungs})
+    with store.ReviewRecord(place) as record:
+        judges = review.judge_images(
+            record,
+            ladder,
+            pictures,
+            images,
+            embedder=config.diversity.embedder,
+            models=config.review.preferences,
+            workspace=place,
+            captions=review.captions_of(catalogue, images),
+            command=f"genepool review {catalogue.dataset.uri}",
+        )
+    for spec, why in judges.problems.items():
+        click.echo(f"{spec}: {why}", err=True)
+    try:
+        Path(o["scores"]).write_text(review.scores_table(judges, images, names), "utf-8")
+    except OSError as error:
+        raise UsageError(f"{o['scores']}: cannot be written: {error.strerror}") from error
+    click.echo(f"{len(images)} images written to {o['scores']}")
+    click.echo(judges.people.needs or f"people: {judges.people.votes} votes by {judges.people.raters}")
+    proxy = judges.proxy
+    click.echo(f"proxy: {proxy.agreement.sentence() if proxy else judges.proxy_note}")
+    for column in judges.models:
+        click.echo(f"published model {column.title}: {column.agreement.sentence()}")
 
 
 def _exchange(opened: Dataset, place: Workspace, o: dict[str, Any]) -> None:

@@ -217,22 +217,19 @@ def _slices(
     origins: pa.Table, reviewed: ReviewedSet, keep: NDArray[np.bool_], config: Config
 ) -> tuple[SliceShare, ...]:
     """Every slice that is large enough; what is audited shares alpha with all of them (Bonferroni)."""
-    masks: list[tuple[str, str, NDArray[np.bool_]]] = []
-    for column in config.policy.slices:
-        if column not in origins.column_names:
-            continue
-        labels = np.asarray(["" if v is None else str(v) for v in origins.column(column).to_pylist()])
-        names, inverse = np.unique(labels, return_inverse=True)
-        sizes = np.bincount(inverse[keep], minlength=len(names))
-        for k, name in enumerate(names):
-            if name and sizes[k] >= config.policy.slice_min:
-                masks.append((column, str(name), keep & (inverse == k)))
-    floor, alpha = config.policy.human_ratio, config.policy.alpha
-    shares = [
-        SliceShare(column, name, reviewed.ratio(mask, floor=floor, alpha=alpha / len(masks)))
-        for column, name, mask in masks
-    ]
-    return tuple(sorted(shares, key=lambda s: (s.ratio.upper, s.column, s.name)))
+    from genepool.prevalence import certified_slices
+
+    policy = config.policy
+    found = certified_slices(
+        reviewed,
+        origins,
+        policy.slices,
+        keep=keep,
+        floor=policy.human_ratio,
+        alpha=policy.alpha,
+        minimum=policy.slice_min,
+    )
+    return tuple(SliceShare(s.column, s.name, s.certificate.ratio) for s in found)
 
 
 def _findings(origins: pa.Table, uris: list[str], digests: list[str]) -> tuple[Case, ...]:

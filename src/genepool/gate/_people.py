@@ -47,7 +47,7 @@ def people(workspace: Workspace, origins: pa.Table) -> People:
         return People(models={name: (0, n) for name, n in outputs.items()})
     from genepool.store import Verdicts
 
-    mine, judged, flagged = set(digests), set(), set()
+    mine, judged, flagged, looks = set(digests), set(), set(), set()
     for verdict in Verdicts(workspace).counted():
         if verdict.sha256 not in mine:
             continue
@@ -55,9 +55,10 @@ def people(workspace: Workspace, origins: pa.Table) -> People:
             flagged.add(verdict.sha256)
         if not verdict.control and not verdict.repeat:
             judged.add((verdict.sha256, verdict.reviewer))
-    # A control or a repeat is a look as well, where it is the feeling that counts.
-    looked = {digest for digest, _ in judged} | flagged
-    seen = Counter(made[digest][0] for digest in {d for d, _ in judged} if digest in made)
+        looks.add(verdict.sha256)
+    # A model's outputs are known to be machine-made: people see them as controls, and that is a look as well.
+    looked = looks | flagged
+    seen = Counter(made[digest][0] for digest in looks if digest in made)
     groups: dict[tuple[str, int], list[str]] = defaultdict(list)
     for digest in looked:
         if digest in made:

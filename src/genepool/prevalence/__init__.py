@@ -13,19 +13,23 @@ from genepool.prevalence._auditor import Auditor, Population
 from genepool.prevalence._certify import Certificate, ReviewedSet, certified_ratio, certify
 from genepool.prevalence._detector import SyntheticContentDetector
 from genepool.prevalence._plan import Plan, labels_needed, plan
+from genepool.prevalence._planning import Planning, planning
 from genepool.prevalence._ratio import SliceRatio, human_ratio, slice_ratios
 from genepool.prevalence._reviewers import Rates, Reviewer, audit_share, ceiling, panel_rates
 from genepool.prevalence._sample import Look, Sample, reviewers_of, sample_of, verify_order
 from genepool.prevalence._scores import DetectorScores, detector_scores
+from genepool.prevalence._slices import CertifiedSlice, certified_slices
 from genepool.prevalence._spending import alpha_share
 
 __all__ = [
     "AuditResult",
     "Auditor",
     "Certificate",
+    "CertifiedSlice",
     "DetectorScores",
     "Look",
     "Plan",
+    "Planning",
     "Population",
     "Rates",
     "ReviewedSet",
@@ -39,12 +43,14 @@ __all__ = [
     "audit_share",
     "ceiling",
     "certified_ratio",
+    "certified_slices",
     "certify",
     "detector_scores",
     "human_ratio",
     "labels_needed",
     "panel_rates",
     "plan",
+    "planning",
     "reviewers_of",
     "sample_of",
     "slice_ratios",

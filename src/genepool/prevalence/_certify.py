@@ -13,6 +13,7 @@ from genepool.errors import MeasureError
 from genepool.prevalence._audit import ASSUMPTIONS, ERRING, METHOD, AuditResult, Sequential, filled
 from genepool.prevalence._auditor import Population
 from genepool.prevalence._plan import Plan, plan
+from genepool.prevalence._planning import Planning, planning
 from genepool.prevalence._ratio import human_ratio
 from genepool.prevalence._reviewers import CONTROLS, Reviewer
 from genepool.prevalence._sample import Look, Sample, sample_of
@@ -355,6 +356,13 @@ class ReviewedSet:
             alpha=alpha,
             detector=self.detector,
         )
+
+    def planning(self, *, floor: float = 0.70, alpha: float = 0.05) -> Planning:
+        """How many more answers it takes, by how human the unverified images are."""
+        people = [r for r in self.sample.reviewers.values() if not r.refusal()]
+        population = Population(len(self.human), int(self.human.sum()), int(self.ai.sum()))
+        spent = alpha * alpha_share(self.sample.attempt)
+        return planning(population, floor, spent, reviewers=people, seconds=self.sample.seconds)
 
     def ratio(self, keep: NDArray[np.bool_], *, floor: float, alpha: float) -> RatioEstimate:
         """The guaranteed share of the images kept: a count alone where nobody has answered."""

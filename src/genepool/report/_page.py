@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genepool.errors import WorkspaceError
-from genepool.report import _charts, _gallery, _lineage, _sections, _style
+from genepool.report import _charts, _gallery, _lineage, _people, _sections, _style
 from genepool.report._text import count, printable
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> d
         "pedigree_findings": _lineage.findings(decision),
         "captions": _lineage.captions(decision),
         "slices": _sections.slices(decision),
+        "people": _people.looked(decision),
         "style": _charts.style_chart(view),
         "index": next((x for x in _sections.lines(decision) if x.name == "diversity"), None),
         "extremes": _extremes(view),

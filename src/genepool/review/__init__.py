@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from genepool.review._agreement import Agreement, agreement, gwet_ac1, krippendorff_alpha
 from genepool.review._board import Board, Rate, ReviewerBoard, board, judge_standings
+from genepool.review._carry import carry_qualification
 from genepool.review._draw import Population, order, population_of
 from genepool.review._exchange import export_verdicts, import_verdicts
 from genepool.review._judges import Judges, captions_of, judge_images, scores_table
@@ -67,6 +68,7 @@ __all__ = [
     "agreement",
     "board",
     "captions_of",
+    "carry_qualification",
     "check_preference_model",
     "export_verdicts",
     "fit_votes",

@@ -15,7 +15,7 @@ from genepool.store import SKETCH, Draw, ReviewRecord
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Population", "drawn", "order", "population_of", "truths_of"]
+__all__ = ["Population", "drawn", "order", "outputs_of", "population_of", "truths_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +139,27 @@ def truths_of(origins: pa.Table, seed: str, limit: int = 400) -> dict[str, str]:
         chosen = rows[order(seed, len(rows))[:limit]]
         for digest in digests.take(pa.array(chosen)).to_pylist():
             found.setdefault(digest.hex(), truth)
+    return found
+
+
+def outputs_of(origins: pa.Table, seed: str, each: int) -> dict[str, str]:
+    """A random sample of each known model's outputs in the set, digest → model: for a checkpoint.
+
+    Args:
+        origins: As `genepool.origin.settle` gives them.
+        seed: Which ones.
+        each: So many of each model, or all that there are.
+    """
+    if each < 1 or not {"model", "ai"} <= set(origins.column_names):
+        return {}
+    ai = np.asarray(origins.column("ai").to_numpy(zero_copy_only=False), np.bool_)
+    rows = np.flatnonzero(ai)
+    models, digests = (origins.column(name).take(rows).to_pylist() for name in ("model", "sha256"))
+    found: dict[str, str] = {}
+    taken: dict[str, int] = {}
+    for i in order(seed, len(rows)).tolist():
+        model, digest = models[i], digests[i].hex()
+        if model and digest not in found and taken.get(model, 0) < each:
+            found[digest] = str(model)
+            taken[model] = taken.get(model, 0) + 1
     return found

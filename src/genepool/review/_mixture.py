@@ -19,6 +19,7 @@ class Mixture:
         repeat_after: Questions between an image and its repeat, at least.
         overlap: Share of images that two people judge, where there are two.
         lease: Seconds after which an unanswered question is put to somebody else as well.
+        outputs: Share of questions that are outputs of models whose sample nobody has seen yet.
         only_controls: Ask nothing but controls: the qualification of a reviewer.
     """
 
@@ -27,6 +28,7 @@ class Mixture:
     repeat_after: int = 50
     overlap: float = 0.10
     lease: float = 600.0
+    outputs: float = 0.15
     only_controls: bool = False
 
 
@@ -42,6 +44,7 @@ class Progress:
         disagreed: Images on which reviewers contradict each other.
         reviewers: People who were asked.
         controls_left: Control images that the reviewer has not seen, by truth.
+        outputs_left: Model → outputs of its sample that nobody has judged.
     """
 
     n: int
@@ -51,6 +54,7 @@ class Progress:
     disagreed: int
     reviewers: tuple[str, ...]
     controls_left: dict[str, int]
+    outputs_left: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from genepool.prevalence import detector_scores
-from genepool.review._draw import drawn, population_of, truths_of
+from genepool.review._draw import drawn, outputs_of, population_of, truths_of
 from genepool.review._mixture import Mixture
 from genepool.review._queue import ReviewQueue
 from genepool.store import ReviewRecord
@@ -27,6 +27,7 @@ def queue(
     *,
     controls: Mapping[str, str] | None = None,
     mixture: Mixture | None = None,
+    outputs: int = 0,
     keep: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> ReviewQueue:
@@ -38,6 +39,7 @@ def queue(
         origins: What `genepool.origin.settle` returned for it.
         controls: Further controls, digest → ``human`` or ``ai``; the set's own verified images always serve.
         mixture: Shares of controls, repeats and overlap.
+        outputs: So many outputs of each known model in the set are shown to somebody, among the controls.
         keep: Keep the file open, for a server.
         clock: Unix seconds now.
 
@@ -48,11 +50,13 @@ def queue(
     population = population_of(origins)
     scores = detector_scores(catalogue, workspace).digest(population.rows)
     draw = drawn(record, population, catalogue.dataset.uri, clock(), scores)
-    own = truths_of(origins, draw.seed)
+    sampled = outputs_of(origins, draw.seed, outputs)
+    own = truths_of(origins, draw.seed) | dict.fromkeys(sampled, "ai")
     record.add_controls(own, "verified in the set")
     if controls:
         record.add_controls(controls, "given")
-    return ReviewQueue(record, draw, population, {**(controls or {}), **own}, mixture=mixture, clock=clock)
+    truths = {**(controls or {}), **own}
+    return ReviewQueue(record, draw, population, truths, outputs=sampled, mixture=mixture, clock=clock)
 
 
 def sampled_verdicts(workspace: Workspace, draw: int | None = None) -> list[tuple[int, str, str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class ReviewQueue:
         draw: The recorded draw.
         population: The images it orders.
         truths: Controls, digest → ``human`` or ``ai``.
+        outputs: Outputs of models that somebody has to see, digest → model; they are controls as well.
         mixture: Shares of controls, repeats and overlap.
         clock: Unix seconds now.
     """
@@ -46,12 +48,14 @@ class ReviewQueue:
         population: Population,
         truths: Mapping[str, str],
         *,
+        outputs: Mapping[str, str] | None = None,
         mixture: Mixture | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.record, self.draw, self.population = record, draw, population
         self.mixture = mixture or Mixture()
         self.controls = dict(truths)
+        self.outputs = dict(outputs or {})
         self._clock = clock
         self._lock = threading.RLock()
         self._order = order(draw.seed, draw.n)
@@ -203,6 +207,7 @@ class ReviewQueue:
         with self._lock:
             self._answers = self.record.blind()
             self._out = self.record.quarantined()
+            self._await_outputs(self.record.all() if self.outputs else ())
             self._frontier = 0
             self._advance()
 
@@ -224,6 +229,7 @@ class ReviewQueue:
                     truth: sum(d not in person.shown for d in digests)
                     for truth, digests in self._control_order.items()
                 },
+                outputs_left=dict(Counter(self.outputs[digest] for digest in self._unseen)),
             )
 
     # ----------------------------------------------------------------------------------- private
@@ -234,7 +240,9 @@ class ReviewQueue:
         self._out = record.quarantined()
         self._seen = record.seen()
         self._verdicts = record.count()
-        self._heard = {(v.token, v.reviewer) for v in record.all() if v.token}
+        given = record.all()
+        self._heard = {(v.token, v.reviewer) for v in given if v.token}
+        self._await_outputs(given)
         done = {token for token, _ in self._heard}
         self._frontier = 0
         for asked in record.asked():
@@ -263,6 +271,11 @@ class ReviewQueue:
             del self._people[""]  # nobody: equal files only
         self._advance()
 
+    def _await_outputs(self, given: Iterable[Verdict]) -> None:
+        """Outputs of the sample that nobody whose verdicts count has seen."""
+        seen = {v.sha256 for v in given if v.control and v.reviewer not in self._out}
+        self._unseen = dict.fromkeys(digest for digest in self.outputs if digest not in seen)
+
     def _person(self, reviewer: str) -> Person:
         return self._people.setdefault(reviewer, Person())
 
@@ -278,9 +291,15 @@ class ReviewQueue:
             return self._make(reviewer, -1, digest, "control")
         if self.mixture.only_controls:
             return None
+        after = limit + self.mixture.repeats
+        if after <= u < after + self.mixture.outputs and (digest := self._output(person)):
+            return self._make(reviewer, -1, digest, "control")
         position = self._image(reviewer, person, placed)
         if position is None:
-            return None  # controls alone would only measure: the sitting is over
+            # Controls alone would only measure, but a checkpoint may still wait for looks at a model's
+            # outputs.
+            digest = self._output(person)
+            return self._make(reviewer, -1, digest, "control") if digest else None
         if limit <= u < limit + self.mixture.repeats and (digest := self._repeat(reviewer, person)):
             return self._make(reviewer, -1, digest, "repeat")
         return self._make(reviewer, position, self.population.at(int(self._order[position])), "image")
@@ -299,6 +318,10 @@ class ReviewQueue:
             self._leases.setdefault(asked.sha256, {})[asked.reviewer] = asked.at
         elif asked.kind == "repeat":
             person.repeated.add(asked.sha256)
+
+    def _output(self, person: Person) -> str:
+        """An output that nobody has judged, and that this person was not shown."""
+        return next((digest for digest in self._unseen if digest not in person.shown), "")
 
     def _control(self, reviewer: str, person: Person) -> str:
         wanted = "human" if self._hash("truth", reviewer, person.asked) < 0.5 else "ai"
@@ -366,6 +389,8 @@ class ReviewQueue:
         first = (asked.token, reviewer) not in self._heard
         self._heard.add((asked.token, reviewer))
         self._leases.get(asked.sha256, {}).pop(asked.reviewer, None)
+        if asked.kind == "control" and reviewer not in self._out:
+            self._unseen.pop(asked.sha256, None)
         if asked.kind == "image" and not changed:
             if reviewer not in self._out:
                 self._answers.setdefault(asked.sha256, {})[reviewer] = answer

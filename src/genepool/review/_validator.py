@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from genepool.errors import UsageError
 from genepool.records import Verdict
+from genepool.review._triage import disagree, still_open, undecided, why_asked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from genepool.config import Config
     from genepool.prevalence import Certificate
+    from genepool.review._mixture import Mixture
+    from genepool.review._queue import ReviewQueue
     from genepool.store import Catalogue, ReviewRecord, Workspace
 
 __all__ = ["HumanInLoopValidator", "Question", "ReviewStatus"]
@@ -138,14 +141,14 @@ class HumanInLoopValidator:
         if order == "random":
             return self._drawn(origins, n, reviewer or "")
         answers = self._answers()
-        rows = _undecided(origins)
+        rows = undecided(origins)
         p = origins.column("p_human").to_numpy()
         uris, status = origins.column("uri").to_pylist(), origins.column("status").to_pylist()
         digests = [digest.hex() for digest in origins.column("sha256").to_pylist()]
         copies = Counter(digests[i] for i in rows)
         first: dict[str, int] = {}
         for i in rows:
-            if _open(answers.get(digests[i], {}), reviewer):
+            if still_open(answers.get(digests[i], {}), reviewer):
                 first.setdefault(digests[i], i)
 
         def rank(item: tuple[str, int]) -> tuple[bool, int, float, str]:
@@ -154,7 +157,9 @@ class HumanInLoopValidator:
 
         ranked = sorted(first.items(), key=rank)
         return [
-            Question(uris[i], digest, copies[digest], status[i], _why(status[i], copies[digest], float(p[i])))
+            Question(
+                uris[i], digest, copies[digest], status[i], why_asked(status[i], copies[digest], float(p[i]))
+            )
             for digest, i in ranked[:n]
         ]
 
@@ -234,14 +239,52 @@ class HumanInLoopValidator:
             CertificateError: The questions do not follow the recorded random order.
             IntegrityError: A log that is read does not verify.
         """
-        from genepool.config import load
-        from genepool.prevalence import certified_ratio
-
-        policy = (self._config or load()).policy
         origins = self._origins(dataset)
         assert self._catalogue is not None  # noqa: S101  # set by _origins
-        place = self._catalogue.workspace
-        return certified_ratio(self._catalogue, origins, place, floor=policy.human_ratio, alpha=policy.alpha)
+        return self.certificate(self._catalogue, origins)
+
+    def questions(
+        self,
+        catalogue: Catalogue,
+        origins: pa.Table,
+        *,
+        controls: Mapping[str, str] | None = None,
+        mixture: Mixture | None = None,
+        keep: bool = False,
+    ) -> ReviewQueue:
+        """The queue of a scanned and settled set: web room, contact sheets and `next_batch` ask from it.
+
+        Args:
+            catalogue: The set.
+            origins: What `genepool.origin.settle` returned for it.
+            controls: Further controls, digest → ``human`` or ``ai``.
+            mixture: Shares of controls, repeats and overlap.
+            keep: Keep the review file open, for a server.
+
+        Raises:
+            WorkspaceError: The review file cannot be read or written.
+        """
+        from genepool.review._open import queue
+
+        return queue(
+            catalogue.workspace,
+            catalogue,
+            origins,
+            controls=controls,
+            mixture=mixture,
+            outputs=self._settings().review.checkpoint_outputs,
+            keep=keep,
+            clock=self._clock,
+        )
+
+    def certificate(self, catalogue: Catalogue, origins: pa.Table) -> Certificate:
+        """As `certify`, for a set that is scanned and settled already."""
+        from genepool.prevalence import certified_ratio
+
+        policy = self._settings().policy
+        return certified_ratio(
+            catalogue, origins, catalogue.workspace, floor=policy.human_ratio, alpha=policy.alpha
+        )
 
     def verdicts(self, dataset: Any = None) -> list[Verdict]:
         """Every verdict of the workspace, oldest first.
@@ -273,7 +316,7 @@ class HumanInLoopValidator:
         human = int(np.count_nonzero(origins.column("human").to_numpy(zero_copy_only=False)))
         mine = set(digests)
         given = [v for v in self.verdicts() if not v.control and v.sha256 in mine]
-        undecided = {digests[i] for i in _undecided(origins)}
+        open_ = {digests[i] for i in undecided(origins)}
         return ReviewStatus(
             n=origins.num_rows,
             settled_human=human,
@@ -282,8 +325,8 @@ class HumanInLoopValidator:
             unknown=status["unknown"],
             verdicts=len(given),
             reviewed=sum(digest in answers for digest in digests),
-            disagreed=sum(_disagree(answers.get(digest, {})) for digest in digests),
-            waiting=len(undecided - set(answers)),
+            disagreed=sum(disagree(answers.get(digest, {})) for digest in digests),
+            waiting=len(open_ - set(answers)),
             reviewers=dict(sorted(Counter(v.reviewer for v in given).items())),
         )
 
@@ -296,20 +339,22 @@ class HumanInLoopValidator:
         self._place = store.workspace_for(opened, self.workspace)
         return opened, self._place
 
-    def _origins(self, data: Any) -> pa.Table:
-        from genepool import origin, scan
+    def _settings(self) -> Config:
         from genepool.config import load
 
+        return self._config or load()
+
+    def _origins(self, data: Any) -> pa.Table:
+        from genepool import origin, scan
+
         opened, place = self._open(data)
-        config = self._config or load()
+        config = self._settings()
         self._catalogue = scan.scan(opened, place, config=config)
         return origin.settle(self._catalogue, place, config)
 
     def _drawn(self, origins: pa.Table, n: int, reviewer: str) -> list[Question]:
-        from genepool.review._open import queue
-
         assert self._catalogue is not None  # noqa: S101  # set by _origins
-        opened = queue(self._catalogue.workspace, self._catalogue, origins, clock=self._clock)
+        opened = self.questions(self._catalogue, origins)
         with opened.record:
             asked = opened.next(reviewer, n)
         digests = [digest.hex() for digest in origins.column("sha256").to_pylist()]
@@ -321,7 +366,7 @@ class HumanInLoopValidator:
             digest = question.sha256
             i = first[digest]
             word = status[i].as_py()
-            why = _why(word, copies[digest], float(p[i].as_py()))
+            why = why_asked(word, copies[digest], float(p[i].as_py()))
             found.append(Question(uris[i].as_py(), digest, copies[digest], word, why))
         return found
 
@@ -342,30 +387,3 @@ class HumanInLoopValidator:
             if not verdict.control:
                 found.setdefault(verdict.sha256, {})[verdict.reviewer] = verdict.answer
         return found
-
-
-def _undecided(origins: pa.Table) -> list[int]:
-    status = origins.column("status").to_numpy(zero_copy_only=False)
-    found: list[int] = np.flatnonzero(status != "settled").tolist()
-    return found
-
-
-def _disagree(answers: dict[str, str]) -> bool:
-    return {"human", "ai"} <= set(answers.values())
-
-
-def _open(answers: dict[str, str], reviewer: str | None) -> bool:
-    """Whether an image still needs a look, by this person: nobody has decided, or the votes are tied."""
-    if reviewer is not None and reviewer in answers:
-        return False
-    decided = [answer for answer in answers.values() if answer != "unsure"]
-    return 2 * decided.count("human") == len(decided)
-
-
-def _why(status: str, copies: int, p: float) -> str:
-    if status == "settled":
-        return "its origin is verified: a control"
-    disputed = status == "disputed"
-    reason = "its evidence contradicts itself" if disputed else "nothing decisive is known about it"
-    more = f"; one answer speaks for {copies} equal files" if copies > 1 else ""
-    return f"{reason} (p(human) = {p:.2f}){more}"

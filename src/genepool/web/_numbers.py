@@ -46,6 +46,9 @@ def queue_numbers(room: Room, reviewer: str) -> dict[str, Any]:
         "mine": mine,
         "set": room.catalogue.dataset.uri,
         "qualifying": room.queue.mixture.only_controls,
+        "outputs": progress.outputs_left,
+        "draw": room.queue.draw,
+        "planning": room.planning(),
     }
 
 

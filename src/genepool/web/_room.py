@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from genepool.config import Config
-    from genepool.prevalence import Certificate
+    from genepool.prevalence import Certificate, Planning
     from genepool.store import Catalogue, Workspace
 
 __all__ = ["Room", "open_room"]
@@ -55,6 +55,7 @@ class Room:
         pictures: Where images are found.
         recorder: Writes verdicts into the log.
         config: Policy and key.
+        validator: Asks and certifies.
     """
 
     workspace: Workspace
@@ -66,10 +67,12 @@ class Room:
     pictures: review.Pictures
     recorder: review.Recorder
     config: Config
+    validator: review.HumanInLoopValidator
     _cache: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
     _size: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _certified: tuple[int, Certificate | None] = (-1, None)
+    _planned: tuple[int, Planning] | None = None
     _judged: tuple[int, review.Judges | str] = (-1, "")
     _making: dict[str, Any] = field(default_factory=dict)
     _workers: ThreadPoolExecutor = field(
@@ -139,19 +142,26 @@ class Room:
         return known
 
     def _certify(self, verdicts: int) -> Certificate:
-        from genepool.prevalence import certified_ratio
-
-        policy = self.config.policy
         try:
-            found = certified_ratio(
-                self.catalogue, self.origins, self.workspace, floor=policy.human_ratio, alpha=policy.alpha
-            )
+            found = self.validator.certificate(self.catalogue, self.origins)
             with self._guard:
                 self._certified = (verdicts, found)
             return found
         finally:
             with self._guard:
                 self._making.pop("certificate", None)
+
+    def planning(self) -> Planning | None:
+        """The planning table, with the reviewers measured so far; None for very large sets."""
+        from genepool.prevalence import ReviewedSet
+
+        if self.catalogue.n > _AT_ONCE:
+            return None
+        verdicts, policy = self.queue.record.count(), self.config.policy
+        if self._planned is None or self._planned[0] != verdicts:
+            reviewed = ReviewedSet.of(self.catalogue, self.origins, self.workspace)
+            self._planned = verdicts, reviewed.planning(floor=policy.human_ratio, alpha=policy.alpha)
+        return self._planned[1]
 
     # ---------------------------------------------------------------------------------- evidence
 
@@ -302,7 +312,8 @@ def open_room(
             if truths.setdefault(digest.hex(), truth) != truth:
                 raise UsageError(f"controls: {digest.hex()[:16]}… is among the human and the machine-made")
     steps = review.load_ladder(ladder, workspace)
-    queue = review.queue(workspace, catalogue, origins, controls=truths, mixture=mixture, keep=True)
+    validator = review.HumanInLoopValidator(workspace.root, config=config)
+    queue = validator.questions(catalogue, origins, controls=truths, mixture=mixture, keep=True)
     sample = review.order(queue.draw.seed, catalogue.n)[:_COMPARED]
     digests = origins.column("sha256").take(_array(sample)).to_pylist()
     return Room(
@@ -317,6 +328,7 @@ def open_room(
         ),
         recorder=review.Recorder(workspace, queue, config, every=log_every),
         config=config,
+        validator=validator,
     )
 
 
