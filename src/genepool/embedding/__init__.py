@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from genepool.embedding._classical import ClassicalEmbedder
+from genepool.embedding._house import SIDE, HouseEmbedder, Look, middle
 from genepool.embedding._probe import EmbeddingProbe
 
-__all__ = ["ClassicalEmbedder", "EmbeddingProbe"]
+__all__ = ["SIDE", "ClassicalEmbedder", "EmbeddingProbe", "HouseEmbedder", "Look", "middle"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genepool.errors import PluginError
 
@@ -17,7 +18,7 @@ __all__ = ["EmbeddingProbe"]
 
 
 class EmbeddingProbe:
-    """Writes the vector ``style`` and the column ``embedder`` (``name@version``).
+    """Writes the vector ``style``, where the embedder has one ``copy``, and the column ``embedder``.
 
     Args:
         embedder: What maps images to vectors. Pickled into the workers before `prepare`.
@@ -37,7 +38,11 @@ class EmbeddingProbe:
         self._embedder = embedder
         self.version = self.identity
         self.columns: Mapping[str, str] = {"embedder": "string"}
-        self.vectors: Mapping[str, int] = {"style": dim}
+        vectors = {"style": dim}
+        self._copies = hasattr(embedder, "embed_all") and hasattr(embedder, "copy_dim")
+        if self._copies:
+            vectors["copy"] = int(embedder.copy_dim)
+        self.vectors: Mapping[str, int] = vectors
 
     @classmethod
     def from_config(cls, config: Config) -> EmbeddingProbe:
@@ -55,17 +60,22 @@ class EmbeddingProbe:
         self._embedder.prepare()
 
     def examine(self, view: ImageView) -> Mapping[str, Any]:
-        """The style vector of one image.
+        """The vectors of one image.
 
         Raises:
-            PluginError: The embedder returned something else than a finite vector of its length.
+            PluginError: The embedder returned something else than finite vectors of their length.
         """
-        vector = np.asarray(self._embedder.embed(view), dtype=np.float32)
-        if vector.shape != (self.vectors["style"],) or not np.isfinite(vector).all():
+        given: Any = self._embedder
+        found = given.embed_all(view) if self._copies else {"style": given.embed(view)}
+        return {"embedder": self.identity, **{name: self._checked(found, name) for name in self.vectors}}
+
+    def _checked(self, found: Mapping[str, Any], name: str) -> NDArray[np.float32]:
+        vector = np.asarray(found[name], dtype=np.float32)
+        if vector.shape != (self.vectors[name],) or not np.isfinite(vector).all():
             raise PluginError(
-                f"embedder {self.identity}: expected a finite vector of length {self.vectors['style']}, "
+                f"embedder {self.identity}: {name}: expected a finite vector of length {self.vectors[name]}, "
                 f"found shape {vector.shape}"
                 + ("" if np.isfinite(vector).all() else " with NaN or infinity"),
                 hint="choose another: diversity.embedder in genepool.toml",
             )
-        return {"embedder": self.identity, "style": vector}
+        return vector

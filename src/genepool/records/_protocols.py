@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -63,6 +63,9 @@ class ImageView(Protocol):
 
         Never upscaled: an image smaller than ``size`` gives an empty list.
         """
+
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        """What ``make()`` returned the first time this key was asked for on this image: probes share work."""
 
 
 @runtime_checkable
@@ -153,6 +156,9 @@ class Embedder(Protocol):
 
     def prepare(self) -> None:
         """Load the model, once per worker."""
+
+    # An embedder may also offer ``copy_dim`` and ``embed_all(view) -> {"style": …, "copy": …}``: a second vector
+    # in which copies of one picture lie together, whatever its style.
 
     def embed(self, view: ImageView) -> NDArray[np.float32]:
         """One vector of length ``dim``, finite."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,17 @@ class View:
         Refusal: The header is refused. Later, any property that needs pixels may raise it as well.
     """
 
-    __slots__ = ("_crops", "_data", "_decoded", "_header", "_image", "_sample", "_thumbnails", "notes")
+    __slots__ = (
+        "_crops",
+        "_data",
+        "_decoded",
+        "_header",
+        "_image",
+        "_made",
+        "_sample",
+        "_thumbnails",
+        "notes",
+    )
 
     def __init__(self, sample: Sample, *, max_pixels: int) -> None:
         self._sample = sample
@@ -38,6 +49,7 @@ class View:
         self._image: Image.Image | None = None
         self._thumbnails: dict[int, Raster] = {}
         self._crops: dict[tuple[int, int], list[Raster]] = {}
+        self._made: dict[str, Any] = {}
 
     @property
     def sample(self) -> Sample:
@@ -96,6 +108,12 @@ class View:
         if key not in self._crops:
             self._crops[key] = textured_crops(self.pixels, count, size)
         return self._crops[key]
+
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        """What ``make()`` returned the first time; see `ImageView.once`."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def _picture(self) -> Image.Image:
         if self._image is None:

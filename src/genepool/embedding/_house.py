@@ -1,0 +1,145 @@
+"""`HouseEmbedder`: the small network that ships, for style, copies and the detector's second opinion.
+
+A thin ResNet-50 distilled from the CLIP ViT-B/16 image tower (docs/model-card-embedder.md). It sees the
+picture as a whole: the middle square of an area-averaged copy of 176 pixels short side, never enlarged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genepool.errors import PluginError
+
+if TYPE_CHECKING:
+    from genepool.records import ImageView
+
+__all__ = ["SIDE", "HouseEmbedder", "Look", "middle"]
+
+SIDE = 176
+# Smaller pictures are repeated at their edges up to this: the network's last map needs a few cells.
+LEAST = 64
+
+
+class Look(NamedTuple):
+    """What the network says of one picture.
+
+    Attributes:
+        style: Unit vector, pictures of one style lie together.
+        copy: Unit vector, copies of one picture lie together.
+        trunk: The shared features before both heads, length 1024, at least 0.
+    """
+
+    style: NDArray[np.float32]
+    copy: NDArray[np.float32]
+    trunk: NDArray[np.float32]
+
+
+class HouseEmbedder:
+    """The embedded embedder, run by ONNX Runtime on the CPU with one thread.
+
+    Args:
+        path: Another file of the same shape (training uses it); None: the one in the package.
+
+    Attributes:
+        name: ``house``.
+        version: First 12 hex digits of the file's SHA-256.
+        dim: Length of the style vector.
+        copy_dim: Length of the copy vector.
+
+    Raises:
+        PluginError: The file is missing.
+    """
+
+    name = "house"
+    dim = 256
+    copy_dim = 128
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self._path = None if path is None else str(path)
+        self.digest = hashlib.sha256(self._read()).hexdigest()
+        self.version = self.digest[:12]
+        self._session: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None}
+
+    def _read(self) -> bytes:
+        try:
+            if self._path is not None:
+                return Path(self._path).read_bytes()
+            return resources.files("genepool.embedding").joinpath("model", "embedder.onnx").read_bytes()
+        except OSError as error:
+            raise PluginError(
+                f"embedder house: its model cannot be read: {error.strerror or error}",
+                hint='reinstall genepool, or set diversity.embedder = "classical"',
+            ) from error
+
+    def prepare(self) -> None:
+        """Load the model into this process.
+
+        Raises:
+            PluginError: The file was damaged since, or is no such model.
+        """
+        import onnxruntime as ort
+
+        data = self._read()
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            raise PluginError("embedder house: its model changed while it was in use", hint="start again")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+            raise PluginError(f"embedder house: not a model that ONNX Runtime can load: {error}") from error
+
+    def look_at(self, pictures: NDArray[np.uint8]) -> list[Look]:
+        """Several pictures of one size at once.
+
+        Args:
+            pictures: ``(n, side, side, 3)`` uint8 sRGB, side from 64.
+        """
+        if self._session is None:
+            self.prepare()
+        style, copy, trunk = self._session.run(["style", "copy", "trunk"], {"rgb": pictures})
+        return [Look(*row) for row in zip(style, copy, trunk, strict=True)]
+
+    def look(self, view: ImageView) -> Look:
+        """One image, computed once however many probes ask."""
+
+        def make() -> Look:
+            return self.look_at(middle(view.thumbnail(SIDE))[None])[0]
+
+        once = getattr(view, "once", None)
+        found: Look = make() if once is None else once(f"house@{self.version}", make)
+        return found
+
+    def embed(self, view: ImageView) -> NDArray[np.float32]:
+        """The style vector of one image: unit length, float32, length `dim`."""
+        return self.look(view).style
+
+    def embed_all(self, view: ImageView) -> Mapping[str, NDArray[np.float32]]:
+        """``style`` and ``copy`` of one image."""
+        look = self.look(view)
+        return {"style": look.style, "copy": look.copy}
+
+
+def middle(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle square of ``(height, width, 3)`` pixels, edges repeated up to 64 pixels."""
+    height, width = thumbnail.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = thumbnail[top : top + side, left : left + side]
+    if side < LEAST:
+        lack = LEAST - side
+        edges = (lack // 2, lack - lack // 2)
+        square = np.pad(square, (edges, edges, (0, 0)), mode="edge")
+    return np.ascontiguousarray(square)
