@@ -25,6 +25,7 @@ VERBS = {
     "inject": "raise the style diversity of a set: retrieve, thin out, make",
     "compose": "choose how much to take of several pools, and what each constraint costs",
     "detect": "one line per image: the pixel judge's opinion",
+    "calibrate": "what a detector is worth, measured on images whose origin is known",
     "diversity": "the style diversity index",
     "degradation": "what each generation of a model has lost, and what the next ones will lose",
     "cost": "what ways to feed a model cost, and what they are worth",

@@ -16,19 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.errors import MeasureError, MissingExtra, SourceError
+from genepool.errors import MeasureError, SourceError
+from genepool.lab.generators._common import finite, one_thread, require_torch
 
 __all__ = ["PictureVAE"]
 
 _FORMAT = "genepool.vae/1"
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtra(needs="torch", extra="lab") from None
-    return torch
 
 
 class PictureVAE:
@@ -65,7 +58,7 @@ class PictureVAE:
                 f"generator: expected latent ≥ 1, width a multiple of 8, beta ≥ 0 and a temperature in "
                 f"(0, 1], found {latent}, {width}, {beta}, {temperature}"
             )
-        torch = _torch()
+        torch = require_torch()
         self.latent, self.width, self.beta, self.temperature = latent, width, beta, temperature
         self.seed = seed
         with torch.random.fork_rng(devices=[]):
@@ -98,8 +91,8 @@ class PictureVAE:
         Raises:
             MeasureError: Pictures of another shape, none at all, or a loss that is no number.
         """
-        torch = _torch()
-        with _one_thread(torch):
+        torch = require_torch()
+        with one_thread(torch):
             return self._fit(torch, batches, steps, rate, on_step)
 
     def _fit(
@@ -130,8 +123,7 @@ class PictureVAE:
                 self.losses.append(float(loss.detach()))
                 latents = [*latents[-63:], mean.detach()]
                 done += 1
-                if not np.isfinite(self.losses[-1]):
-                    raise MeasureError(f"generator: the loss is {self.losses[-1]} at step {done}")
+                finite(self.losses[-1], done)
                 if (on_step is not None and self._looked(on_step, done, latents)) or done >= steps:
                     self._settle(latents)
                     return self
@@ -158,7 +150,7 @@ class PictureVAE:
 
     def _settle(self, latents: list[Any]) -> None:
         """Fit the Gaussian that new latents are drawn from to those of the last batches."""
-        torch = _torch()
+        torch = require_torch()
         seen = torch.cat(latents)
         self._mean = seen.mean(dim=0)
         gap = seen - self._mean
@@ -185,7 +177,7 @@ class PictureVAE:
         Raises:
             MeasureError: It has not been trained.
         """
-        torch = _torch()
+        torch = require_torch()
         if self._mean is None or self._root is None:
             raise MeasureError("generator: expected a trained one, found one that has seen no picture")
         noise = torch.randn((n, self.latent), generator=torch.Generator().manual_seed(seed))
@@ -220,7 +212,7 @@ class PictureVAE:
         Raises:
             SourceError: No such file, or not one of these.
         """
-        torch = _torch()
+        torch = require_torch()
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -237,17 +229,6 @@ class PictureVAE:
             raise SourceError(f"{path}: expected a saved generator, found {error}") from None
         self._train(False)
         return self
-
-
-@contextlib.contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
-    """Layers this small lose more to waiting threads than they gain; one thread makes runs repeatable."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _networks(torch: Any, latent: int, width: int) -> tuple[Any, Any]:

@@ -1,0 +1,107 @@
+"""`GaussianMixture`: the textbook generator, for the null result and for exact likelihoods."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genepool.errors import MeasureError, MissingExtra
+from genepool.lab.generators._common import Diverged, Principal, pixels, scaled
+
+__all__ = ["GaussianMixture"]
+
+
+class GaussianMixture:
+    """A mixture of full-covariance Gaussians on principal components, fitted by EM (scikit-learn).
+
+    Args:
+        components: Gaussians in the mixture.
+        latent: Principal components kept.
+        floor: Added to the diagonal of each covariance.
+        temperature: Factor on each Gaussian's standard deviation when drawing, in (0, 1].
+        seed: Of the start.
+        device: Ignored: it runs on the processor.
+    """
+
+    def __init__(
+        self,
+        *,
+        components: int = 10,
+        latent: int = 12,
+        floor: float = 1e-4,
+        temperature: float = 1.0,
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        if components < 1 or latent < 1 or floor < 0 or not 0 < temperature <= 1:
+            raise MeasureError("generator: expected positive sizes, floor ≥ 0 and a temperature in (0, 1]")
+        self.components, self.latent, self.floor = components, latent, floor
+        self.temperature, self.seed = temperature, seed
+        self._shape: tuple[int, ...] = ()
+        self._space: Principal | None = None
+        self._model: Any = None
+
+    def fit(self, pictures: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> GaussianMixture:
+        """Learn from pictures; labels are ignored.
+
+        Raises:
+            MissingExtra: scikit-learn is not installed.
+            MeasureError: Fewer pictures than components.
+            Diverged: EM lost a component.
+        """
+        self._shape = pictures.shape[1:]
+        rows = scaled(pictures)
+        self._space = Principal(rows, self.latent)
+        self._model = fit_mixture(self._space.encode(rows), self.components, self.floor, self.seed)
+        return self
+
+    def draw(self, n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Draw ``n`` pictures.
+
+        Raises:
+            MeasureError: It has not been trained.
+        """
+        if self._model is None or self._space is None:
+            raise MeasureError("generator: expected a trained one, found one that has seen no picture")
+        latents = draw_mixture(self._model, n, seed, self.temperature)
+        return pixels(self._space.decode(latents), self._shape), np.full(n, -1)
+
+
+def fit_mixture(rows: NDArray[np.float64], components: int, floor: float, seed: int) -> Any:
+    """scikit-learn's mixture fitted to ``(n, d)``, one start by k-means, at most 200 rounds.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+        MeasureError: Fewer rows than components.
+        Diverged: EM lost a component.
+    """
+    try:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as Mixture
+    except ImportError:
+        raise MissingExtra(needs="scikit-learn", extra="lab") from None
+    if len(rows) < components:
+        raise MeasureError(f"generator: expected at least {components} pictures, found {len(rows)}")
+    model = Mixture(components, reg_covar=floor, max_iter=200, random_state=seed)
+    with warnings.catch_warnings():
+        # A mixture that stops at 200 rounds is still a mixture; the tolerance is far below what is measured.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            return model.fit(rows)
+        except ValueError as error:
+            raise Diverged(f"generator: the mixture cannot be fitted: {error}") from None
+
+
+def draw_mixture(model: Any, n: int, seed: int, temperature: float = 1.0) -> NDArray[np.float64]:
+    """``(n, d)`` rows drawn from a fitted mixture."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(model.weights_), n, p=model.weights_ / model.weights_.sum())
+    roots = np.linalg.cholesky(model.covariances_)
+    noise = rng.standard_normal((n, model.means_.shape[1]))
+    drawn: NDArray[np.float64] = model.means_[chosen] + temperature * np.einsum(
+        "nij,nj->ni", roots[chosen], noise
+    )
+    return drawn
