@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -64,8 +64,8 @@ class ImageView(Protocol):
         Never upscaled: an image smaller than ``size`` gives an empty list.
         """
 
-    def once(self, key: str, make: Callable[[], Any]) -> Any:
-        """What ``make()`` returned the first time this key was asked for on this image: probes share work."""
+    # A view may also offer ``once(key, make)``: what ``make()`` returned the first time this key was asked for on
+    # this image, so that probes share work.
 
 
 @runtime_checkable

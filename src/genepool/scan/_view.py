@@ -110,7 +110,7 @@ class View:
         return self._crops[key]
 
     def once(self, key: str, make: Callable[[], Any]) -> Any:
-        """What ``make()`` returned the first time; see `ImageView.once`."""
+        """What ``make()`` returned the first time this key was asked for: probes share work."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
