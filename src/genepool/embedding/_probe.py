@@ -41,7 +41,7 @@ class EmbeddingProbe:
         vectors = {"style": dim}
         self._copies = hasattr(embedder, "embed_all") and hasattr(embedder, "copy_dim")
         if self._copies:
-            vectors["copy"] = int(embedder.copy_dim)
+            vectors["copy"] = int(getattr(embedder, "copy_dim"))  # noqa: B009  # optional: not in the protocol
         self.vectors: Mapping[str, int] = vectors
 
     @classmethod

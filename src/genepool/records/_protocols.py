@@ -64,8 +64,8 @@ class ImageView(Protocol):
         Never upscaled: an image smaller than ``size`` gives an empty list.
         """
 
-    # A view may also offer ``once(key, make)``: what ``make()`` returned the first time this key was asked for on
-    # this image, so that probes share work.
+    # A view may also offer ``once(key, make)``: what ``make()`` returned the first time this key was asked for
+    # on this image, so that probes share work.
 
 
 @runtime_checkable
@@ -157,8 +157,8 @@ class Embedder(Protocol):
     def prepare(self) -> None:
         """Load the model, once per worker."""
 
-    # An embedder may also offer ``copy_dim`` and ``embed_all(view) -> {"style": …, "copy": …}``: a second vector
-    # in which copies of one picture lie together, whatever its style.
+    # An embedder may also offer ``copy_dim`` and ``embed_all(view) -> {"style": …, "copy": …}``: a second
+    # vector in which copies of one picture lie together, whatever its style.
 
     def embed(self, view: ImageView) -> NDArray[np.float32]:
         """One vector of length ``dim``, finite."""
