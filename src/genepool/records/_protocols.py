@@ -64,8 +64,8 @@ class ImageView(Protocol):
         Never upscaled: an image smaller than ``size`` gives an empty list.
         """
 
-    # A view may also offer ``once(key, make)``: what ``make()`` returned the first time this key was asked for
-    # on this image, so that probes share work.
+    # A view may also offer ``once(key, make)``: what ``make()`` returned when this key was first asked for on
+    # this image, so that probes share work.
 
 
 @runtime_checkable
