@@ -68,13 +68,12 @@ def test_same_seed_same_number_and_it_survives_pickling():
 
 def test_the_panel_whitens(photos):
     from genepool.embedding import ClassicalEmbedder
-    from genepool.integrations import as_pictures
-    from genepool.integrations._measure import _Picture
+    from genepool.degradation import Picture, as_pictures
     from support.galleries import crops
 
     embedder = ClassicalEmbedder()
     pictures = as_pictures(crops(photos, 90, seed=1, side=48))
-    vectors = np.stack([embedder.embed(_Picture(picture)) for picture in pictures])
+    vectors = np.stack([embedder.embed(Picture(picture)) for picture in pictures])
     assert feature_retention(vectors, vectors, Panel.load()).value > 80
 
 

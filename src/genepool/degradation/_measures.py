@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genepool.degradation._amplify import Marks
-from genepool.degradation._neighbours import compare
+from genepool.degradation._neighbours import closeness, distance
 from genepool.degradation._rarefied import Kept, own_error, ratio
+from genepool.errors import MeasureError
 from genepool.records import Estimate
 
 if TYPE_CHECKING:
@@ -118,8 +119,7 @@ class Bench:
         whitened = self.space.panel.whiten(given.vectors)
         self._retention(row, given)
         self._diversity(row, given)
-        near = compare(self.space.yardstick, whitened, min(self.size, given.n), self.alpha)
-        row.measures.update(coverage=near.coverage, density=near.density, frechet=near.frechet)
+        self._near(row, whitened)
         row.measures["variance"] = self._variance(whitened)
         row.measures["outliers"] = self._outliers(whitened)
         self._artefacts(row, given, first)
@@ -151,6 +151,16 @@ class Bench:
         self.errors.append(own_error(kept, self._first))
 
     # -------------------------------------------------------------------------------- other measures
+
+    def _near(self, row: Generation, whitened: NDArray[np.float64]) -> None:
+        size = min(self.size, len(whitened))
+        row.measures["coverage"], row.measures["density"] = closeness(
+            self.space.yardstick, whitened, size, self.alpha
+        )
+        try:
+            row.measures["frechet"] = distance(self.space.yardstick, whitened, self.alpha)
+        except MeasureError as error:  # a held-out third of a small reference
+            row.missing["frechet"] = error.message
 
     def _diversity(self, row: Generation, given: SampleSet) -> None:
         from genepool.diversity import style_diversity
