@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,11 @@ __all__ = ["PixelFlow"]
 class PixelFlow:
     """Flow matching (Lipman et al., ICLR 2023) with classifier-free guidance (Ho & Salimans 2022).
 
-    The velocity is that of the label, pushed away from that of no label: u + guidance · (u(label) − u).
+    The path is the straight one, x = (1 − t) noise + t picture. The network denoises, scaled so that what it
+    is asked for has one size at every time (Karras et al., NeurIPS 2022); the velocity follows from the
+    picture it expects, (expected − x) / (1 − t), and the last step lands on that picture, without left-over
+    grain. With guidance, what is expected under the label is pushed away from what is expected under none:
+    e + guidance · (e(label) − e).
     Guidance above 1 is the biased sampling that real image models use, and that the collapse of chained
     diffusion models has been traced to (Yoon et al. 2024). A moving average of the weights is what draws.
 
@@ -136,11 +141,19 @@ class PixelFlow:
             ends = torch.where(turned[:, None, None, None], ends.flip(3), ends)
         hidden = torch.rand(len(ends), **shape) < self.drop
         label = torch.where(hidden, torch.full_like(label, self.classes), label)
-        starts = torch.randn(ends.shape, **shape)
-        time = torch.rand(len(ends), **shape)
-        at = time[:, None, None, None]
-        point = ((1 - at) * starts + at * ends).contiguous(memory_format=torch.channels_last)
-        return ((network(point, time, label) - (ends - starts)) ** 2).mean()
+        # How noisy: Karras et al.'s choice, ln of (1 − t) / t normal around −1.2.
+        ratio = torch.exp(1.2 * torch.randn(len(ends), **shape) - 1.2)
+        noisy = ends + ratio[:, None, None, None] * torch.randn(ends.shape, **shape)
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        found, _, out = self._expected(torch, network, noisy, ratio, label)
+        return (((found - ends) / out) ** 2).mean()
+
+    def _expected(self, torch: Any, network: Any, noisy: Any, ratio: Any, label: Any) -> tuple[Any, Any, Any]:
+        """The picture behind ``picture + ratio · noise`` (the path's point over t), and the scales used."""
+        size = ratio[:, None, None, None]
+        whole = size**2 + _SPREAD**2
+        keep, out = _SPREAD**2 / whole, size * _SPREAD / whole.sqrt()
+        return keep * noisy + out * network(noisy / whole.sqrt(), ratio.log() / 4, label), keep, out
 
     def _follow(self, torch: Any, network: Any, step: int) -> None:
         """The moving average: over about a tenth of the steps taken so far, at most the last 500."""
@@ -173,14 +186,22 @@ class PixelFlow:
 
     def _solve(self, torch: Any, label: Any, noise: Any) -> Any:
         shape = (len(label), self.channels, self.side, self.side)
-        point = torch.randn(shape, generator=noise, device=self._place)
         guided = self.classes > 0 and self.guidance != 1
         told = torch.cat([label, torch.full_like(label, self.classes)]) if guided else label
-        for k in range(self.solve):
-            time = torch.full((len(told),), k / self.solve, device=self._place)
-            speed = self._network(torch.cat([point, point]) if guided else point, time, told)
+        # Times dense at the end, where detail is made; the ratio is (1 − t) / t.
+        step = np.linspace(0, 1, self.solve)
+        ratios = [*((_FIRST ** (1 / 7) + step * (_LAST ** (1 / 7) - _FIRST ** (1 / 7))) ** 7), 0.0]
+        point = ratios[0] * torch.randn(shape, generator=noise, device=self._place)
+        for now, then in itertools.pairwise(ratios):
+            both = torch.cat([point, point]) if guided else point
+            ratio = torch.full((len(told),), float(now), device=self._place)
+            expected, _, _ = self._expected(torch, self._network, both, ratio, told)
             if guided:
-                mine, any_label = speed.chunk(2)
-                speed = any_label + self.guidance * (mine - any_label)
-            point = point + speed / self.solve
+                mine, any_label = expected.chunk(2)
+                expected = any_label + self.guidance * (mine - any_label)
+            point = expected + float(then / now) * (point - expected)
         return point
+
+
+# Standard deviation that pictures in [−1, 1] are taken to have, and the noise ratios between which is solved.
+_SPREAD, _FIRST, _LAST = 0.5, 60.0, 0.03

@@ -1,4 +1,4 @@
-"""The convolutional U-Net that gives the flow's velocity at every pixel."""
+"""The convolutional U-Net that says what to expect at every pixel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def build(torch: Any, *, channels: int, width: int, levels: int, fold: int, clas
 
     Residual blocks with scale and shift from time and label (Dhariwal & Nichol, NeurIPS 2021), halved
     resolution and one and a half times the channels at each level, self-attention at the lowest one. The last
-    convolution starts at nothing, so that training starts from a velocity of nought.
+    convolution starts at nothing.
 
     Args:
         torch: The module.
@@ -79,8 +79,8 @@ def build(torch: Any, *, channels: int, width: int, levels: int, fold: int, clas
             nn.init.zeros_(self.out[2].bias)
 
         def forward(self, x: Any, time: Any, label: Any) -> Any:
-            # Frequencies from half a turn to a few hundred over the unit interval of time.
-            rate = torch.exp(torch.linspace(0, 6, _WAVES, device=x.device))
+            # Time comes as a logarithm between about −1 and 1: from a third of a turn to some ten turns.
+            rate = torch.exp(torch.linspace(-1, 3, _WAVES, device=x.device))
             wave = time[:, None] * rate * torch.pi
             told = self.time(torch.cat([wave.sin(), wave.cos()], dim=1)) + self.label(label)
             told = functional.silu(told)
