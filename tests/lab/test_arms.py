@@ -17,7 +17,7 @@ BUDGET = 200
 
 @pytest.fixture(scope="module")
 def parts():
-    return split(load("digits", side=8, grey=True), {"root": BUDGET, "reserve": 130, "filter": 150}, 1)
+    return split(load("digits", side=8, grey=True), {"root": BUDGET, "reserve": 190, "filter": 150}, 1)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_caps_and_fresh_work(parts, chooser):
     known = set(map(bytes, parts.root.pixels))
     assert not (human[0] | human[1]) & known
     with pytest.raises(MeasureError, match="fresh human pictures"):
-        ARMS["fresh"](asked(parts, chooser, 4))
+        ARMS["fresh"](asked(parts, chooser, 5))
 
 
 def test_filters_keep_noise_out(parts, chooser):
