@@ -70,8 +70,10 @@ class GaussianMixture:
         return pixels(self._space.decode(latents), self._shape), np.full(n, -1)
 
 
-def fit_mixture(rows: NDArray[np.float64], components: int, floor: float, seed: int) -> Any:
-    """scikit-learn's mixture fitted to ``(n, d)``, one start by k-means, at most 200 rounds.
+def fit_mixture(
+    rows: NDArray[np.float64], components: int, floor: float, seed: int, start: Any = None
+) -> Any:
+    """scikit-learn's mixture fitted to ``(n, d)``, from another mixture or k-means, at most 200 rounds.
 
     Raises:
         MissingExtra: scikit-learn is not installed.
@@ -85,7 +87,18 @@ def fit_mixture(rows: NDArray[np.float64], components: int, floor: float, seed: 
         raise MissingExtra(needs="scikit-learn", extra="lab") from None
     if len(rows) < components:
         raise MeasureError(f"generator: expected at least {components} pictures, found {len(rows)}")
-    model = Mixture(components, reg_covar=floor, max_iter=200, random_state=seed)
+    begin = (
+        {}
+        if start is None
+        else {
+            "weights_init": start.weights_,
+            "means_init": start.means_,
+            "precisions_init": start.precisions_,
+            # With a start given, scikit-learn's own is thrown away: the cheapest will do.
+            "init_params": "random_from_data",
+        }
+    )
+    model = Mixture(components, reg_covar=floor, max_iter=200, random_state=seed, **begin)
     with warnings.catch_warnings():
         # A mixture that stops at 200 rounds is still a mixture; the tolerance is far below what is measured.
         warnings.simplefilter("ignore", ConvergenceWarning)
