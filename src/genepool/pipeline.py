@@ -142,7 +142,16 @@ class SustainableAITrainingPipeline:
         raise GateError(message, hint=found[0].hint)
 
     def inject_diversity(self, dataset: Any, reserve: Any = None) -> Any:
-        """Re-weight the set, and draw on a reserve of images, until its index clears the floor."""
+        """Draw on a reserve of images, and re-weight the set, until its index clears the floor.
+
+        Args:
+            dataset: Anything that `genepool.open` takes.
+            reserve: Further images to draw on.
+
+        Returns:
+            A `genepool.Dataset`, or ``dataset`` itself where that is not possible; the reasons are logged, and
+            `genepool.injection.plan_injection` returns them.
+        """
         from genepool.injection import inject_diversity
 
         return inject_diversity(dataset, reserve=reserve, workspace=self.workspace, config=self.config)

@@ -16,7 +16,17 @@ from genepool.errors import GenepoolError, PluginError
 
 __all__ = ["GROUPS", "Entry", "create", "entries", "load"]
 
-GROUPS = ("probes", "embedders", "detectors", "sources", "engines", "evidence", "rules", "preferences")
+GROUPS = (
+    "probes",
+    "embedders",
+    "detectors",
+    "sources",
+    "engines",
+    "evidence",
+    "rules",
+    "preferences",
+    "styles",
+)
 
 
 class Entry(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genepool.injection._convex import Pictures, cheapest, minimise
+from genepool.injection._convex import Pictures, minimise
+from genepool.injection._linear import cheapest
 
 
 def pictures(pool):

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
-from genepool.injection._plan import _decide, _Planner
+from genepool.injection._plan import decide
+from genepool.injection._planner import Planner
 
 
 def planned(pool, floor=0.60, human_ratio=0.70):
     class Named:
         uri = "pool"
 
-    return _decide(_Planner(pool, floor, human_ratio), Named(), None)
+    return decide(Planner(pool, floor, human_ratio), Named(), None)[0]
 
 
 def zipf(n, kinds, seed=0, power=1.6):

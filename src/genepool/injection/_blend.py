@@ -94,19 +94,42 @@ def solve(ask: Programme) -> Blend | None:
         options={"maxiter": 300, "ftol": 1e-12},
     )
     p = _repaired(np.asarray(found.x, np.float64), start.x, ask)
+    p, gap, best = _descended(p, ask)
+    human_price = -float(best.ineqlin.marginals[0]) if ask.quota > 0 else 0.0
+    return Blend(p, ask.value(p), max(0.0, gap), max(0.0, human_price), -np.asarray(best.upper.marginals))
+
+
+def _descended(p: NDArray[np.float64], ask: Programme) -> tuple[NDArray[np.float64], float, Any]:
+    """Frank–Wolfe with away steps: shares, gap, and the last answer of the linear programme.
+
+    Plain steps towards a vertex crawl where the optimum lies on a face; a step away from the worst vertex in
+    use leaves the face at once (Lacoste-Julien & Jaggi, NeurIPS 2015).
+    """
+    atoms, weights = [p], np.ones(1)
     for _ in range(_STEPS):
         slope = ask.slope(p)
         best = _linear(ask, slope)
-        assert best is not None  # noqa: S101  # it was feasible above, and nothing changed
+        assert best is not None  # noqa: S101  # it was feasible before, and nothing changed
         gap = float(slope @ (p - best.x))
         if gap <= _TOLERANCE:
             break
-        way = best.x - p
+        worst = int(np.argmax([float(slope @ atom) for atom in atoms]))
+        away = float(slope @ (atoms[worst] - p)) > gap and weights[worst] < 1.0
+        way = p - atoms[worst] if away else best.x - p
+        most = weights[worst] / (1.0 - weights[worst]) if away else 1.0
         bend = 2 * ask.balance / ask.scale * float(way @ ask.similarity @ way)
-        move = 1.0 if bend <= 0 else min(1.0, gap / bend)
-        p = p + move * way
-    human_price = -float(best.ineqlin.marginals[0]) if ask.quota > 0 else 0.0
-    return Blend(p, ask.value(p), max(0.0, gap), max(0.0, human_price), -np.asarray(best.upper.marginals))
+        fall = -float(slope @ way)
+        move = most if bend <= 0 else min(most, fall / bend)
+        if away:
+            weights = weights * (1.0 + move)
+            weights[worst] -= move
+        else:
+            weights = np.append(weights * (1.0 - move), move)
+            atoms.append(best.x)
+        kept = np.flatnonzero(weights > 1e-14)
+        atoms, weights = [atoms[k] for k in kept], weights[kept] / weights[kept].sum()
+        p = np.asarray(weights @ np.stack(atoms))
+    return p, gap, best
 
 
 def _linear(ask: Programme, cost: NDArray[np.float64]) -> Any:

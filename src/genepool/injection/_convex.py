@@ -1,4 +1,4 @@
-"""The convex programme behind re-weighting: least purity over a capped simplex with a human quota."""
+"""The convex programme behind re-weighting: least purity under a cap, a human quota, a quality floor."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genepool.injection._linear import cheapest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genepool.diversity import Panel
 
-__all__ = ["Optimum", "Pictures", "cheapest", "minimise"]
+__all__ = ["Optimum", "Pictures", "minimise"]
 
 _HELD = 60_000  # images whose features are kept in memory; of more they are computed again each time
 _CHUNK = 8192
@@ -55,6 +57,11 @@ class Pictures:
             total += rows.T @ rows
         return total
 
+    def similarity(self, where: NDArray[np.intp]) -> NDArray[np.float64]:
+        """``(k, k)`` squared style similarity of some of the images, in [0, 1]."""
+        rows = self._rows[where] if self._rows is not None else self._make(where)
+        return np.asarray((rows @ rows.T) ** 2, np.float64)
+
     def commonness(self, moment: NDArray[np.float64]) -> NDArray[np.float64]:
         """ψᵢᵀ M ψᵢ: half the gradient of the purity at M."""
         values = np.empty(len(self))
@@ -84,60 +91,10 @@ class Optimum:
     steps: int
 
 
-def cheapest(
-    cost: NDArray[np.float64], count: int, claim: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Least mean cost over weightings with cap 1/count and a mean claim of at most 0: a linear programme.
-
-    The Lagrangian needs one multiplier: for a given one the ``count`` cheapest images win. At the multiplier
-    where the claim crosses 0, the answer is a mixture of the two sets on either side.
-
-    Args:
-        cost: ``(n,)``.
-        count: 1/cap, a whole number of images, at most n.
-        claim: ``(n,)`` how much each image uses up of the quota (positive) or adds to it (negative).
-
-    Returns:
-        The weights, and the indices of a set of ``count`` images that keeps the quota by itself (or comes as
-        near to it as any set does).
-    """
-
-    def best(multiplier: float) -> tuple[NDArray[np.intp], float]:
-        chosen = np.argsort(cost + multiplier * claim, kind="stable")[:count]
-        return chosen, float(claim[chosen].sum())
-
-    def spread(chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-        weights = np.zeros(len(cost))
-        weights[chosen] = 1.0 / count
-        return weights
-
-    tolerance = 1e-9 * count
-    chosen, excess = best(0.0)
-    if excess <= tolerance:
-        return spread(chosen), chosen
-    scale = float(np.ptp(cost)) or 1.0
-    low, high = 0.0, scale
-    while (inside := best(high))[1] > tolerance and high < 1e9 * scale:
-        low, high = high, 4.0 * high
-    if inside[1] > tolerance:  # no set keeps it: the one that comes nearest
-        nearest = np.lexsort((cost, claim))[:count]
-        return spread(nearest), nearest
-    outside = best(low)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        trial = best(middle)
-        if trial[1] > tolerance:
-            low, outside = middle, trial
-        else:
-            high, inside = middle, trial
-    share = min(1.0, outside[1] / max(outside[1] - inside[1], 1e-300))
-    return share * spread(inside[0]) + (1.0 - share) * spread(outside[0]), inside[0]
-
-
 def minimise(
     pictures: Pictures,
     count: int,
-    claim: NDArray[np.float64],
+    demands: NDArray[np.float64],
     *,
     start: NDArray[np.float64] | None = None,
     steps: int = 60,
@@ -148,20 +105,20 @@ def minimise(
     Args:
         pictures: The candidates.
         count: At least this many images share the weight (cap 1/count each).
-        claim: The quota, as in `cheapest`.
+        demands: The quotas, as in `cheapest`; images that a policy rules out are no candidates at all.
         start: Weights to start from, feasible; None: the first solution of the linear programme.
         steps: Largest number of steps.
         tolerance: Stop when the gap is below this share of the purity.
     """
     n = len(pictures)
-    weights = cheapest(np.zeros(n), count, claim)[0] if start is None else start
+    weights = cheapest(np.zeros(n), count, demands)[0] if start is None else start
     moment = pictures.moment(weights)
     common = pictures.commonness(moment)
     purity = float(np.einsum("ij,ij->", moment, moment))
     gap, step = np.inf, 0
     while step < steps:
         step += 1
-        target, _ = cheapest(common, count, claim)
+        target, _ = cheapest(common, count, demands)
         # The gradient is twice the commonness.
         gap = 2.0 * float((weights - target) @ common)
         if gap <= tolerance * purity:

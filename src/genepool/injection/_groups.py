@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genepool.injection._convex import Pictures
-from genepool.injection._pool import Pool, load
+from genepool.injection._pool import Pool, forbidden, load
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +83,7 @@ def stock_of(parts: Sequence[tuple[Catalogue, Workspace]], panel: Panel, config:
 
     # Settled anew: the logs may have grown since the last check.
     tables = [origin.settle(catalogue, place, config) for catalogue, place in parts]
-    images = load(list(parts), panel, config)
+    images = load(list(parts), panel, config, settled=tables)
     starts = np.concatenate(([0], np.cumsum([table.num_rows for table in tables]))).astype(np.int64)
     repeats = np.ones(len(images.uris), bool)
     found = [_judged(*part, table, config) for part, table in zip(parts, tables, strict=True)]
@@ -135,7 +135,7 @@ def _judged(catalogue: Catalogue, place: Workspace, table: pa.Table, config: Con
     verdict = origin.judge_generations(table, config.generation)
     reasons = np.full(n, "", object)
     if config.policy.rights != "ignore":
-        reasons[_forbidden(catalogue)] = "rights"
+        reasons[forbidden(catalogue)] = "rights"
     reasons[verdict.maybe] = "unknown generation"
     reasons[verdict.toxic] = "generation"
     models, cohorts = table.column("model").to_pylist(), table.column("cohort").to_pylist()
@@ -157,26 +157,6 @@ def _judged(catalogue: Catalogue, place: Workspace, table: pa.Table, config: Con
     weights = lineage.generation_weights(verdict.hi, ai, config.generation.weights)
     lo, hi = verdict.lo.astype(np.int64), verdict.hi.astype(np.int64)
     return _Judged(labels, kinds, lo, hi, retention, weights, reasons)
-
-
-def _forbidden(catalogue: Catalogue) -> NDArray[np.bool_]:
-    """Images whose owner does not allow training or mining; showing them to a finished model is neither."""
-    import orjson
-
-    if "rights" not in catalogue.columns:
-        return np.zeros(catalogue.n, bool)
-    texts = catalogue.table(["rights"]).column("rights").to_pylist()
-    return np.array(
-        [
-            bool(text)
-            and any(
-                entry["value"] == "notAllowed" and not entry["signal"].endswith("ai_inference")
-                for entry in orjson.loads(text)
-            )
-            for text in texts
-        ],
-        bool,
-    )
 
 
 def _merged(groups: list[Group]) -> list[Group]:

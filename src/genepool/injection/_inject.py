@@ -33,20 +33,23 @@ class _Injection:
         reserve: Any = None,
         floor: float | None = None,
         human_ratio: float | None = None,
+        quality_drop: float | None = None,
         workspace: str | Path | None = None,
         config: Config | None = None,
     ) -> Any:
         """The dataset with its diversity raised, or the very same object where that is not possible.
 
-        Deterministic. A change is accepted only if the index's lower bound rises and the verified human share
-        does not fall below the ratio (or below what it was); the reason is logged otherwise, and
-        `plan_injection` returns it.
+        Deterministic. A change is accepted only if the index's lower bound rises, the verified human share
+        does not fall below the ratio (or below what it was) and mean quality falls by no more than it may;
+        the reason is logged otherwise, and `plan_injection` returns it. Nothing is made: pictures by style
+        transfer need a place, ``plan_injection(…, transfers=N).write(OUT)``.
 
         Args:
             dataset: Anything that `genepool.open` takes.
             reserve: Further images to draw on, likewise.
             floor: Index that the lower bound should reach; None: ``policy.diversity`` (0.60).
             human_ratio: Verified human share to keep; None: ``policy.human_ratio`` (0.70).
+            quality_drop: By how much mean quality may fall; see `plan_injection`.
             workspace: Where results are kept; None: beside the dataset.
             config: Settings; None: ``genepool.toml`` of the current folder, else the defaults.
 
@@ -63,6 +66,7 @@ class _Injection:
             reserve=reserve,
             floor=floor,
             human_ratio=human_ratio,
+            quality_drop=quality_drop,
             workspace=workspace,
             config=config,
         )

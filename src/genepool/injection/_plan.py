@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from genepool.errors import UsageError
-from genepool.injection._convex import Pictures, cheapest, minimise
+from genepool.injection._planner import Planner
 from genepool.injection._pool import Pool, load, scanned
+from genepool.injection._quality import Change, Quality, measure_quality, no_quality
+from genepool.injection._transfers import Transfer, choose_transfers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +25,13 @@ if TYPE_CHECKING:
     from genepool.config import Config
     from genepool.dataset import Dataset
     from genepool.diversity import StyleEstimate
+    from genepool.injection._apply import Injected
+    from genepool.store import Catalogue, Workspace
 
-__all__ = ["InjectionPlan", "plan_injection"]
+__all__ = ["DROP", "InjectionPlan", "plan_injection"]
 
-LEAST = 0.25
-"""Re-weighting keeps at least this share of the images that are no near-copies."""
-_SIZES = 12
+DROP = 0.05
+"""Share of the quality's scale by which mean quality may fall."""
 _log = logging.getLogger("genepool.injection")
 
 
@@ -35,15 +40,22 @@ class InjectionPlan:
     """What `inject_diversity` would do to a dataset.
 
     Attributes:
-        accepted: Whether it may be carried out: the index's lower bound rises and the human share holds.
-        method: ``retrieve``, ``reweight``, ``retrieve+reweight`` or ``none``.
-        before, after: The index of the set as it is and as it would be.
+        accepted: Whether it may be carried out: the index's lower bound rises, the human share holds, and
+            mean quality falls by no more than it may. With transfers the last word is spoken when they are
+            made.
+        method: Steps joined by ``+``: ``retrieve``, ``reweight``, ``transfer``; or ``none``.
+        before, after: The index of the set as it is and as it would be, transfers left out: what they are
+            worth is measured once they exist.
         kept: Uris of the dataset that stay.
         dropped: Uris of the dataset that go.
         added: Uris of the reserve that come in.
-        human: Verified human share of all images, before and after.
+        outliers: Of those, how many are outliers: on support, but far from every style of the panel.
+        transfers: Pictures that would be made.
+        human: Verified human share of all images, before and after (transfers counted as machine-made).
+        quality: Change of mean quality; None: not known, `reasons` say why.
         gap: How far above the least possible purity the weighting behind the choice is at most; NaN where
             nothing was re-weighted.
+        optimum: Largest effective number of styles that any weighting at that cap can have; NaN likewise.
         reasons: Sentences.
     """
 
@@ -56,12 +68,20 @@ class InjectionPlan:
     kept: tuple[str, ...]
     dropped: tuple[str, ...]
     added: tuple[str, ...]
+    outliers: int
+    transfers: tuple[Transfer, ...]
     human: tuple[float, float]
+    quality: Change | None
     gap: float
+    optimum: float
     reasons: tuple[str, ...]
+    _work: _Work | None = field(default=None, repr=False)
 
     def apply(self) -> Dataset:
-        """The dataset after the plan; the dataset as it was where the plan is not accepted."""
+        """The dataset after the plan, without copying anything; as it was where the plan is not accepted.
+
+        Transfers need a place to be written to: `write`.
+        """
         from genepool.dataset import union
 
         if not self.accepted:
@@ -71,6 +91,71 @@ class InjectionPlan:
             return kept
         return union([kept, self.reserve.select(self.added)])
 
+    def write(
+        self,
+        out: str | Path,
+        *,
+        format: str = "folder",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Injected:
+        """Carry the plan out: make the transfers, measure, register them, write the new set.
+
+        See `genepool.injection.write_injection`.
+        """
+        from genepool.injection._apply import write_injection
+
+        return write_injection(self, out, format=format, progress=progress)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the plan does: two plans with the same digest write the same set."""
+        text = hashlib.sha256(f"{self.dataset.uri}\n{self.reserve and self.reserve.uri}\n".encode())
+        for uris in (self.kept, self.added):
+            text.update(("\n".join(uris) + "\n\n").encode())
+        for transfer in self.transfers:
+            text.update(f"{transfer.to_json()}\n".encode())
+        return text.hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ``genepool.injection/1``; NaN as null."""
+        numbers = {
+            k: v if math.isfinite(v) else None
+            for k, v in (("gap", self.gap), ("styles_at_most", self.optimum))
+        }
+        return {
+            "schema": "genepool.injection/1",
+            "dataset": self.dataset.uri,
+            "reserve": None if self.reserve is None else self.reserve.uri,
+            "accepted": self.accepted,
+            "method": self.method,
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+            "human": {"before": self.human[0], "after": self.human[1]},
+            "quality": None if self.quality is None else self.quality.to_json(),
+            **numbers,
+            "n_kept": len(self.kept),
+            "outliers": self.outliers,
+            "dropped": list(self.dropped),
+            "added": list(self.added),
+            "transfers": [transfer.to_json() for transfer in self.transfers],
+            "reasons": list(self.reasons),
+            "digest": self.digest,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """What a plan was made from, kept for carrying it out."""
+
+    pool: Pool
+    planner: Planner
+    start: NDArray[np.intp]
+    chosen: NDArray[np.intp]
+    parts: list[tuple[Catalogue, Workspace]]
+    config: Config
+    drop: float
+    style: str = ""
+
 
 def plan_injection(
     dataset: Any,
@@ -78,16 +163,23 @@ def plan_injection(
     reserve: Any = None,
     floor: float | None = None,
     human_ratio: float | None = None,
+    quality_drop: float | None = None,
+    transfers: int = 0,
+    style: str = "strokes",
+    seed: int = 0,
     workspace: str | Path | None = None,
     config: Config | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> InjectionPlan:
     """Plan how a dataset's style diversity can be raised.
 
     With a reserve, its rarest images come first: whatever is less common than the set's own mean similarity
-    raises the index (first-order condition of the purity). If that is not enough, or there is no reserve,
-    over-represented styles are thinned out: the weights of least purity under the human quota, found by
-    Frank–Wolfe, rounded to the largest subset that clears the floor. Nothing is ever repeated, and images off
-    the panel's support are never brought in.
+    raises the index (first-order condition of the purity); each batch is spread by facility location. If that
+    is not enough, or there is no reserve, over-represented styles are thinned out: the weights of least
+    purity under the human quota and the floor of quality, found by Frank–Wolfe, rounded to the largest subset
+    that clears the floor. Nothing is ever repeated. Images off the panel's support, of too high or unknown a
+    generation, against their owner's wish, and outliers that no person made or vouched for, are never brought
+    in.
 
     Args:
         dataset: Anything that `genepool.open` takes.
@@ -95,13 +187,20 @@ def plan_injection(
         floor: Index that the lower bound should reach; None: ``policy.diversity``.
         human_ratio: Verified human share that must not be undercut; None: ``policy.human_ratio``. Where the
             set does not reach it, its own share must not fall.
+        quality_drop: By how much mean quality may fall, in its own unit; None: 5 % of its scale (5 points of
+            PIQE, half a point of votes); infinity: quality is not looked at.
+        transfers: Pictures to make by style transfer from under-represented artists.
+        style: Plug-in that makes them, ``name`` or ``name:argument``.
+        seed: Of whatever is drawn at random.
         workspace: Where results are kept; None: beside the dataset.
         config: Settings; None: ``genepool.toml`` of the current folder, else the defaults.
+        progress: Called as ``progress(done, total)`` while quality is measured.
 
     Raises:
-        UsageError: A floor or a ratio outside [0, 1].
+        UsageError: A floor or a ratio outside [0, 1], a negative number.
         SourceError: Nothing to read.
         MeasureError: Fewer than two images.
+        PluginError: There is no such style.
     """
     from genepool import config as configs
     from genepool import dataset as datasets
@@ -113,197 +212,160 @@ def plan_injection(
     for name, value in (("floor", floor), ("human_ratio", human_ratio)):
         if not 0 <= value <= 1:
             raise UsageError(f"{name}: expected a number in [0, 1], found {value!r}")
+    if transfers < 0 or (quality_drop is not None and not quality_drop >= 0):
+        raise UsageError(
+            f"expected transfers and quality_drop of at least 0, found {transfers} and {quality_drop}"
+        )
     opened = datasets.open(dataset)
     store = None if reserve is None else datasets.open(reserve)
     parts = [scanned(part, workspace, settings) for part in (opened, store) if part is not None]
-    pool = load(parts, StyleDiversityIndex(config=settings).panel, settings)
-    return _decide(_Planner(pool, floor, human_ratio), opened, store)
+    quality = _quality(parts, quality_drop, progress)
+    drop = DROP * quality.scale if quality_drop is None else quality_drop
+    pool = load(parts, StyleDiversityIndex(config=settings).panel, settings, quality)
+    planner = Planner(pool, floor, human_ratio, drop)
+    plan, work = decide(planner, opened, store, drop)
+    work.parts, work.config = parts, settings
+    if transfers:
+        plan = _with_transfers(plan, work, transfers, style, seed)
+    return plan
 
 
-def _decide(planner: _Planner, opened: Dataset, store: Dataset | None) -> InjectionPlan:
+def _quality(
+    parts: list[tuple[Catalogue, Workspace]],
+    drop: float | None,
+    progress: Callable[[int, int], None] | None,
+) -> Quality:
+    if drop is not None and math.isinf(drop):
+        return no_quality(sum(catalogue.n for catalogue, _ in parts), "quality is not looked at, as asked")
+    return measure_quality(parts, progress)
+
+
+def decide(
+    planner: Planner, opened: Dataset, store: Dataset | None, drop: float = math.inf
+) -> tuple[InjectionPlan, _Work]:
+    """The plan without transfers."""
     pool, start = planner.pool, np.flatnonzero(~planner.pool.reserve)
     before = pool.index(start)
-    chosen, method, gap, reasons = start, "none", math.nan, []
+    chosen, method, reasons = start, "none", []
     if before.lower >= planner.floor:
         reasons.append(
             f"nothing to do: the index is at least {before.lower:.2f}, the floor {planner.floor:.2f}"
         )
     else:
-        chosen, method, gap = planner.run(start, reasons)
+        chosen, method = planner.run(start, reasons)
     after = pool.index(chosen) if method != "none" else before
     shares = float(pool.human[start].mean()), float(pool.human[chosen].mean())
-    refused = _objections(planner, before, after, start, chosen) if method != "none" else ["nothing changed"]
-    accepted = not refused
+    change = None if pool.quality is None else pool.quality.change(start, chosen)
+    refused = ["nothing changed"]
     if method != "none":
+        refused = objections(planner, before, after, start, chosen, change, drop)
         reasons += refused
         reasons.append(
             f"{method}: index {before.value:.2f} [{before.lower:.2f}, {before.upper:.2f}] → "
             f"{after.value:.2f} [{after.lower:.2f}, {after.upper:.2f}], floor {planner.floor:.2f}, images "
             f"{len(start)} → {len(chosen)}, verified human {shares[0]:.2f} → {shares[1]:.2f}"
         )
+        if pool.quality is not None and pool.quality.note:
+            reasons.append(pool.quality.note)
     stay = np.zeros(len(pool.uris), bool)
     stay[chosen] = True
     plan = InjectionPlan(
         dataset=opened,
         reserve=store,
-        accepted=accepted,
+        accepted=not refused,
         method=method,
         before=before,
         after=after,
         kept=_uris(pool, stay & ~pool.reserve),
         dropped=_uris(pool, ~stay & ~pool.reserve),
         added=_uris(pool, stay & pool.reserve),
+        outliers=int((stay & pool.reserve & pool.outlying).sum()),
+        transfers=(),
         human=shares,
-        gap=gap,
+        quality=change,
+        gap=planner.gap,
+        optimum=planner.optimum,
         reasons=tuple(reasons),
     )
     for reason in reasons:
         _log.info("%s: %s", opened.uri, reason)
-    return plan
+    work = _Work(pool, planner, start, chosen if not refused else start, [], None, drop)  # type: ignore[arg-type]
+    return _replaced(plan, _work=work), work
+
+
+def _with_transfers(plan: InjectionPlan, work: _Work, wanted: int, style: str, seed: int) -> InjectionPlan:
+    """The same plan with pictures to be made on top of it."""
+    reasons = list(plan.reasons)
+    work.style = style
+    transfers = choose_transfers(
+        work.pool, work.planner, work.chosen, work.parts, work.config, wanted, style, seed, reasons
+    )
+    if not transfers:
+        return _replaced(plan, reasons=tuple(reasons))
+    total = len(work.chosen) + len(transfers)
+    human = plan.human[0], float(work.pool.human[work.chosen].sum()) / total
+    method = "transfer" if not plan.accepted else f"{plan.method}+transfer"
+    reasons.append(
+        f"transfer: {len(transfers):,} pictures after {len({t.artist for t in transfers}):,} "
+        f"under-represented artists or styles, verified human {human[1]:.2f} if all are taken; each counts "
+        "as machine-made and is taken only if it is rarer than the set, on support and nearer its artist "
+        "than its source"
+    )
+    if not plan.accepted:
+        work.chosen = work.start
+        plan = _replaced(
+            plan,
+            kept=_uris(work.pool, ~work.pool.reserve),
+            dropped=(),
+            added=(),
+            outliers=0,
+            after=plan.before,
+            quality=None,
+        )
+    return _replaced(
+        plan, accepted=True, method=method, transfers=transfers, human=human, reasons=tuple(reasons)
+    )
+
+
+def _replaced(plan: InjectionPlan, **changes: Any) -> InjectionPlan:
+    from dataclasses import replace
+
+    return replace(plan, **changes)
 
 
 def _uris(pool: Pool, mask: NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(pool.uris[i] for i in np.flatnonzero(mask))
 
 
-def _objections(
-    planner: _Planner,
+def objections(
+    planner: Planner,
     before: StyleEstimate,
     after: StyleEstimate,
     start: NDArray[np.intp],
     chosen: NDArray[np.intp],
+    change: Change | None,
+    drop: float,
 ) -> list[str]:
-    """Why a plan must not be carried out; empty: it may."""
-    found = []
+    """Why a change must not be carried out; empty: it may."""
+    return list(_objections(planner, before, after, start, chosen, change, drop))
+
+
+def _objections(
+    planner: Planner,
+    before: StyleEstimate,
+    after: StyleEstimate,
+    start: NDArray[np.intp],
+    chosen: NDArray[np.intp],
+    change: Change | None,
+    drop: float,
+) -> Iterator[str]:
     if after.lower <= before.lower:
-        found.append(
-            f"refused: the index's lower bound would not rise ({before.lower:.3f} → {after.lower:.3f})"
-        )
+        yield f"refused: the index's lower bound would not rise ({before.lower:.3f} → {after.lower:.3f})"
     excess = float(planner.claim[chosen].sum())
     if excess > 1e-9 * len(chosen) and planner.claim[start].sum() <= 1e-9 * len(start):
-        found.append(f"refused: the verified human share would fall below {planner.quota:.2f}")
-    return found
-
-
-class _Planner:
-    """One plan in the making: the pool, the goals, and how much of the human quota each image uses up."""
-
-    def __init__(self, pool: Pool, floor: float, human_ratio: float) -> None:
-        self.pool = pool
-        self.floor = floor
-        own = ~pool.reserve
-        human = pool.human
-        known = human | pool.ai
-        if human[own].mean() >= human_ratio:
-            # The share of all images holds: whatever is not verified human uses it up.
-            self.quota = human_ratio
-            self.claim = self.quota - human.astype(float)
-        else:
-            # It does not: among the images of known origin it must not fall below the quota or what it is.
-            share = float(human[own & known].mean()) if (own & known).any() else 0.0
-            self.quota = min(human_ratio, share)
-            self.claim = np.where(known, self.quota - human, 0.0)
-
-    def run(self, start: NDArray[np.intp], reasons: list[str]) -> tuple[NDArray[np.intp], str, float]:
-        """Retrieve, then re-weight, until the floor is cleared."""
-        chosen, methods, gap = start, [], math.nan
-        if self.pool.reserve.any():
-            more = self.retrieve(start)
-            if len(more) > len(start):
-                chosen, methods = more, ["retrieve"]
-            else:
-                reasons.append("the reserve holds nothing on support that is rarer than the set itself")
-            if self.pool.index(chosen).lower >= self.floor:
-                return chosen, "+".join(methods), gap
-        found = self.reweight()
-        if found is None:
-            reasons.append("too few different images on support to thin out")
-            return chosen, "+".join(methods) or "none", gap
-        thinned, gap, optimum = found
-        if self.pool.index(thinned).lower > self.pool.index(chosen).lower:
-            chosen, methods = thinned, [*methods, "reweight"]
-        if self.pool.index(chosen).lower < self.floor:
-            reasons.append(
-                f"the floor {self.floor:.2f} is out of reach: no weighting of these images holds more than "
-                f"{optimum:.1f} styles; bring in others: inject_diversity(dataset, reserve=…)"
-            )
-        return chosen, "+".join(methods) or "none", gap
-
-    def retrieve(self, start: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Add the reserve's rarest images, a few at a time, while they are rarer than the set is alike."""
-        pool = self.pool
-        every = np.arange(len(pool.uris))
-        left = np.setdiff1d(pool.keepers(every), start)
-        left = left[pool.on[left] & ~np.isin(pool.cluster[left], pool.cluster[start])]
-        chosen = start
-        own = pool.keepers(start)
-        mine = Pictures(pool.panel, pool.whitened[own], pool.on[own])
-        moment = mine.moment(np.ones(len(own)))
-        weight, used = float(len(own)), float(self.claim[start].sum())
-        allowed = max(0.0, used)
-        batch = max(1, len(own) // 50)
-        while len(left):
-            theirs = Pictures(pool.panel, pool.whitened[left], pool.on[left])
-            common = theirs.commonness(moment) / weight
-            purity = float(np.einsum("ij,ij->", moment, moment)) / weight**2
-            order = np.argsort(common, kind="stable")
-            order = order[common[order] < purity][:batch]
-            take, used = self._within(left[order], used, allowed)
-            if not len(take):
-                break
-            mask = np.isin(left, take)
-            moment += theirs.moment(mask.astype(float))
-            weight += len(take)
-            chosen, left = np.concatenate((chosen, take)), left[~mask]
-            # The interval costs as much as the step: it is asked for once the value is there.
-            if -math.log(purity) >= self.floor * math.log(pool.panel.reference) and (
-                pool.index(chosen).lower >= self.floor
-            ):
-                break
-        return np.sort(chosen)
-
-    def _within(
-        self, images: NDArray[np.intp], used: float, allowed: float
-    ) -> tuple[NDArray[np.intp], float]:
-        """Those images, human first, that leave the quota whole."""
-        take = []
-        for i in images[np.argsort(self.claim[images], kind="stable")]:
-            if self.claim[i] <= 0 or used + self.claim[i] <= allowed + 1e-9:
-                take.append(int(i))
-                used += float(self.claim[i])
-        return np.array(take, np.intp), used
-
-    def reweight(self) -> tuple[NDArray[np.intp], float, float] | None:
-        """The largest subset, on support and without near-copies, whose index clears the floor.
-
-        Returns:
-            The images, the duality gap of the weighting behind them, and the largest effective number of
-            styles that any weighting at this cap can have. None: fewer than four candidates.
-        """
-        pool = self.pool
-        among = pool.keepers(np.arange(len(pool.uris)))
-        among = among[pool.on[among]]
-        least = max(4, math.ceil(LEAST * len(among)))
-        if len(among) < 4:
-            return None
-        pictures = Pictures(pool.panel, pool.whitened[among], pool.on[among])
-        claim = self.claim[among]
-        optimum = minimise(pictures, least, claim)
-        best, best_lower = None, -1.0
-        sizes = np.unique(np.geomspace(len(among), least, _SIZES).round().astype(int))[::-1]
-        # Most weight first, then the rarest against the optimum: one order serves every size.
-        cost = np.where(optimum.weights > 1e-12, -1.0 - optimum.weights, optimum.commonness)
-        for count in sizes:
-            _, picked = cheapest(cost, int(count), claim)
-            subset = np.sort(among[picked])
-            lower = pool.index(subset).lower
-            if lower > best_lower:
-                best, best_lower = subset, lower
-            if lower >= self.floor:
-                break
-        assert best is not None  # noqa: S101  # there is at least one size
-        if best_lower >= self.floor and len(best) > least:
-            # The certificate for the size that was chosen.
-            optimum = minimise(pictures, len(best), claim)
-        bound = max(optimum.purity - optimum.gap, 1e-300)
-        return best, optimum.gap, 1.0 / bound
+        yield f"refused: the verified human share would fall below {planner.quota:.2f}"
+    if change is not None and -change.lower > drop + 1e-9 and not math.isinf(drop):
+        yield (
+            f"refused: mean quality ({change.name}) might fall by {-change.lower:.1f}, {change.before:.1f} → "
+            f"{change.after:.1f}, at most {drop:.1f} is allowed"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -129,11 +130,20 @@ def register_outputs(
     model: str,
     cohort: str | None = None,
     config: Config | None = None,
+    details: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Registration:
     """Attest that every readable image of a set was made by a registered model.
 
     The generation is computed from what the model was trained on and from the parents that the sidecar
     names, never asked for.
+
+    Args:
+        catalogue: The scanned set.
+        workspace: Where the log lies.
+        model: The registered model.
+        cohort: Name of this collection; None: the folder's name.
+        config: Key and trust policy.
+        details: Uri → how the image was made; kept erasable, beside the log, which commits to it.
 
     Raises:
         UsageError: The model is not registered, the cohort is of another kind, or an image is named as its
@@ -164,6 +174,7 @@ def register_outputs(
         detail={},
         notes=(*notes, *lost),
         family=family,
+        details=details or {},
     )
 
 
@@ -184,6 +195,7 @@ def _register_images(
     detail: Mapping[str, str],
     notes: Sequence[str],
     family: Sequence[Parentage] = (),
+    details: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Registration:
     if not catalogue.n:
         raise SourceError(f"{catalogue.dataset.uri}: expected at least one readable image, found none")
@@ -201,10 +213,13 @@ def _register_images(
         fresh = list({sha: at for at, sha in enumerate(shas) if sha not in known}.values())
         if fresh:
             looks = _looks(catalogue, fresh)
-            details = commit_details(
-                [{**detail, **look, "uri": uris[at]} for at, look in zip(fresh, looks, strict=True)]
+            committed = commit_details(
+                [
+                    {**detail, **details.get(uris[at], {}), **look, "uri": uris[at]}
+                    for at, look in zip(fresh, looks, strict=True)
+                ]
             )
-            Sidecar(workspace.root).add(details)
+            Sidecar(workspace.root).add(committed)
             common: dict[str, Any] = {
                 "kind": "origin",
                 "cohort": name,
@@ -213,7 +228,7 @@ def _register_images(
                 **({"model": model} if model else {}),
             }
             entries = []
-            for at, (det, _, _) in zip(fresh, details, strict=True):
+            for at, (det, _, _) in zip(fresh, committed, strict=True):
                 parents = {"parents": digests} if family and (digests := family[at].digests(shas)) else {}
                 own = {"det": det, "gen": list(ends[at]), "pix": pixels[at].hex(), "sha256": shas[at].hex()}
                 entries.append(encode({**common, **own, **parents}))
