@@ -48,6 +48,7 @@ class Certificate:
         spent: What this draw may spend of alpha; see `alpha_share`.
         detector: Whose scores were the control variate, or why nobody's.
         power: Share of the variance that these scores took away.
+        capital: Natural log of the capital won so far against "below the floor".
         triage: An estimate from answers and scores, for triage only; None: too few of either.
     """
 
@@ -63,6 +64,7 @@ class Certificate:
     spent: float = 0.0
     detector: str = ""
     power: float = 0.0
+    capital: float = 0.0
     triage: Estimate | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -265,6 +267,7 @@ def _certificate(
         reviewers=running.reviewers,
         plan=found,
         power=running.power(),
+        capital=running.progress()[0],
     )
 
 
@@ -361,8 +364,16 @@ class ReviewedSet:
         """How many more answers it takes, by how human the unverified images are."""
         people = [r for r in self.sample.reviewers.values() if not r.refusal()]
         population = Population(len(self.human), int(self.human.sum()), int(self.ai.sum()))
-        spent = alpha * alpha_share(self.sample.attempt)
-        return planning(population, floor, spent, reviewers=people, seconds=self.sample.seconds)
+        so_far = self.certify(floor=floor, alpha=alpha)
+        return planning(
+            population,
+            floor,
+            so_far.spent,
+            reviewers=people,
+            seconds=self.sample.seconds,
+            power=so_far.power,
+            done=so_far.capital,
+        )
 
     def ratio(self, keep: NDArray[np.bool_], *, floor: float, alpha: float) -> RatioEstimate:
         """The guaranteed share of the images kept: a count alone where nobody has answered."""

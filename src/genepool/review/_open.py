@@ -48,7 +48,9 @@ def queue(
     """
     record = ReviewRecord(workspace, keep=keep)
     population = population_of(origins)
-    scores = detector_scores(catalogue, workspace).digest(population.rows)
+    # Scores are fixed when the order is drawn; a queue that is opened again need not read them.
+    known = any(d.population == population.digest for d in record.draws())
+    scores = "" if known else detector_scores(catalogue, workspace).digest(population.rows)
     draw = drawn(record, population, catalogue.dataset.uri, clock(), scores)
     sampled = outputs_of(origins, draw.seed, outputs)
     own = truths_of(origins, draw.seed) | dict.fromkeys(sampled, "ai")

@@ -107,7 +107,7 @@ def judge_rows(judges: review.Judges | str | None) -> dict[str, Any]:
     """Who likes what, as the Board page prints it: people, the proxy, published models, one line each."""
     if judges is None or isinstance(judges, str):
         return {"preference": None, "judges": [], "problem": judges or "", "asking": judges is None}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": column.title,
             "label": column.label,
@@ -122,9 +122,19 @@ def judge_rows(judges: review.Judges | str | None) -> dict[str, Any]:
         for name, why in judges.problems.items()
     ]
     if judges.proxy is not None:
-        proxy = {"name": "learnt from these votes", "label": judges.proxy.label, "ladder": "", "state": ""}
+        proxy: dict[str, Any] = {
+            "name": "learnt from these votes",
+            "label": judges.proxy.label,
+            "ladder": "",
+            "state": "",
+        }
         rows.insert(0, {**proxy, "agreement": judges.proxy.agreement})
     elif judges.people.votes:
-        refused = {"name": "learnt from these votes", "label": "proxy", "agreement": None, "ladder": ""}
+        refused: dict[str, Any] = {
+            "name": "learnt from these votes",
+            "label": "proxy",
+            "agreement": None,
+            "ladder": "",
+        }
         rows.insert(0, {**refused, "state": f"refused: {judges.proxy_note.removeprefix('proxy: ')}"})
     return {"preference": judges.people, "judges": rows, "problem": "", "asking": False}
