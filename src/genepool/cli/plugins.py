@@ -35,3 +35,44 @@ def listing(group: str | None, pattern: str, output: str) -> int:
         head = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True))
         click.echo(f"{head}  {row[3]}")
     return 0
+
+
+@command.command("check-detector")
+@click.argument("spec")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check_detector(spec: str, output: str) -> int:
+    """Try the detector SPEC (NAME or NAME:ARGUMENT) against every rule of the detector protocol.
+
+    Ends with 0 where it keeps them all, with 1 where it breaks one.
+    """
+    from genepool.plugins import create
+    from genepool.testing import check_detector as check
+
+    checks = check(create("detectors", spec))
+    broken = sum(not c.ok for c in checks)
+    if output == "json":
+        emit_json(
+            {"schema": "genepool.conformance/1", "detector": spec, "checks": [c._asdict() for c in checks]}
+        )
+    else:
+        for c in checks:
+            click.echo(f"{'✓' if c.ok else '✗'} {c.rule}{f': {c.found}' if c.found else ''}")
+        click.echo(f"{len(checks) - broken} of {len(checks)} rules kept")
+    return 1 if broken else 0
+
+
+@command.command("fetch-detector")
+@click.argument("spec")
+@click.option("--revision", metavar="REV", default=None, help="Branch, tag or commit; a commit is safest.")
+def fetch_detector(spec: str, revision: str | None) -> None:
+    """Download a detector hf:ORG/NAME from the Hugging Face Hub: settings and safetensors weights only.
+
+    This is the only command that fetches a model. Prints the digest to pin it by.
+    """
+    from genepool.detection import fetch_model
+
+    repository = spec.removeprefix("hf:")
+    folder, digest = fetch_model(repository, revision)
+    click.echo(f"{repository}: {folder}")
+    pinned = f"hf:{repository}@sha256={digest}" + (f",revision={revision}" if revision else "")
+    click.echo(f'→ in genepool.toml: detection.detector = "{pinned}"')
