@@ -50,7 +50,8 @@ def test_a_plain_number_takes_its_range_along_and_a_table_sets_it(tmp_path):
 def test_strategies_can_be_added_changed_and_dropped(tmp_path):
     found = _load(
         tmp_path,
-        "[strategies.scrape]\ndrop = true\n[strategies.half]\nhuman = 0.5\n[strategies.hybrid]\nhuman = 0.8\n",
+        "[strategies.scrape]\ndrop = true\n[strategies.half]\nhuman = 0.5\n"
+        "[strategies.hybrid]\nhuman = 0.8\n",
     )
     by_name = {s.name: s for s in found.strategies}
     assert list(by_name) == ["human_only", "hybrid", "synthetic_heavy", "half"]

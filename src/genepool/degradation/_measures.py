@@ -115,7 +115,9 @@ class Bench:
 
     def measure(self, given: SampleSet, human: float | None, *, first: bool = False) -> Generation:
         """All measures of one set."""
-        row = Generation(given.name, given.n, given.found, given.aside, given.sides, human)
+        row = Generation(
+            given.name, given.n, given.found, given.aside, given.sides, human, spectrum=given.spectrum
+        )
         whitened = self.space.panel.whiten(given.vectors)
         self._retention(row, given)
         self._diversity(row, given)
@@ -123,10 +125,7 @@ class Bench:
         row.measures["variance"] = self._variance(whitened)
         row.measures["outliers"] = self._outliers(whitened)
         self._artefacts(row, given, first)
-        spectrum = () if given.spectrum is None else tuple(round(float(x), 6) for x in given.spectrum)
-        return Generation(
-            row.name, row.n, row.found, row.aside, row.sides, human, row.measures, row.missing, spectrum
-        )
+        return row
 
     def _kept(self, counts: NDArray[np.int64]) -> Kept:
         return Kept(counts, self.space.atlas.shares, self.size)

@@ -36,7 +36,7 @@ class SampleSet:
         name: For people.
         vectors: ``(n, d)`` style vectors.
         artefacts: ``(n, 11)`` numbers of `genepool.degradation._artefacts`, or None: vectors were given.
-        spectrum: ``(24,)`` mean radial spectrum, log10 of power, or None.
+        rings: ``(n, 24)`` radial spectra, log10 of power, or None.
         digests: SHA-256 (hex) of each picture's file; empty: pictures in memory.
         found: Pictures in the set, of which `n` were drawn.
         aside: Pictures that could not be read.
@@ -47,7 +47,7 @@ class SampleSet:
     name: str
     vectors: NDArray[np.float64]
     artefacts: NDArray[np.float64] | None = None
-    spectrum: NDArray[np.float64] | None = None
+    rings: NDArray[np.float64] | None = None
     digests: tuple[str, ...] = ()
     found: int = 0
     aside: int = 0
@@ -59,6 +59,13 @@ class SampleSet:
         """Pictures that were measured."""
         return len(self.vectors)
 
+    @property
+    def spectrum(self) -> tuple[float, ...]:
+        """Mean radial spectrum, 24 numbers; empty where vectors were given."""
+        if self.rings is None:
+            return ()
+        return tuple(round(float(x), 6) for x in np.nanmean(self.rings, axis=0))
+
     def part(self, rows: Any, name: str) -> SampleSet:
         """Some of its rows under another name."""
         return replace(
@@ -66,6 +73,7 @@ class SampleSet:
             name=name,
             vectors=self.vectors[rows],
             artefacts=None if self.artefacts is None else self.artefacts[rows],
+            rings=None if self.rings is None else self.rings[rows],
             digests=tuple(np.asarray(self.digests)[rows]) if self.digests else (),
         )
 
@@ -232,7 +240,7 @@ class Reader:
             name,
             np.asarray(vectors, np.float64).reshape(len(vectors), -1),
             np.array(numbers).reshape(len(numbers), 11),
-            np.nanmean(rings, axis=0) if rings else None,
+            np.array(rings).reshape(len(rings), 24),
             tuple(digests),
             source[0],
             aside,

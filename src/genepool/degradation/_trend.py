@@ -167,7 +167,8 @@ def alarm_of(
     """The first generation that is worse than tolerated by more than the intervals explain.
 
     A measure alarms where the whole interval of its ratio to generation 1 lies below ``keep`` (above 1/keep
-    for measures that rise with damage), at confidence 1 − alpha / measures (Bonferroni).
+    for measures that rise with damage, and higher by 1 − keep at least), at confidence 1 − alpha / measures
+    (Bonferroni).
 
     Args:
         series: Measure → its estimates, generation by generation.
@@ -194,6 +195,8 @@ def alarm_of(
             # keep · first − now, or now − first / keep: a linear contrast needs no positive values.
             a, b = (-1.0, keep) if not rising[name] else (1.0, -1.0 / keep)
             contrast = a * float(now) + b * float(first)
+            if rising[name]:  # near 0 the ratio means little: at least 1 − keep in the measure's unit
+                contrast = min(contrast, float(now) - float(first) - (1.0 - keep))
             error = math.hypot(a * standard_error(now), b * standard_error(first))
             if contrast > z * error:
                 found.setdefault(number, []).append(name)

@@ -160,6 +160,15 @@ class Assumptions:
             data.setdefault(group, {})[key] = {"value": value, "low": value, "high": value}
         return self.changed(data, self.origin)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Assumptions:
+        """Back from `to_json`; KeyError, TypeError or ValueError where it is something else."""
+        numbers = {
+            name: Assumption(name, *(float(row[f]) for f in _FIELDS[:3]), *(str(row[f]) for f in _FIELDS[3:]))
+            for name, row in data["numbers"].items()
+        }
+        return cls(numbers, tuple(Strategy(**row) for row in data["strategies"]), str(data["origin"]))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {

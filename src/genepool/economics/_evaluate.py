@@ -222,7 +222,7 @@ def _break_even(
     courses: Mapping[str, Course],
     middle: Mapping[str, Array],
 ) -> tuple[BreakEven, ...]:
-    """The month from which the first of the pair is ahead for good, and the values at which it stops to be."""
+    """The month from which the first of the pair is ahead for good, and values at which both are equal."""
     rate = np.asarray(monthly_rate(middle["general.discount_rate"]))
     time = np.arange(len(courses[pair[0]].cash), dtype=np.float64)
     gap = np.cumsum(((courses[pair[0]].cash - courses[pair[1]].cash) * (1 + rate) ** -time[:, None])[:, 0])

@@ -10,6 +10,7 @@ from typing import Any
 
 from genepool.economics._assumptions import Assumptions, Strategy
 from genepool.economics._model import COSTS, LOSSES
+from genepool.errors import MeasureError
 
 __all__ = ["WORDS", "BreakEven", "CostReport", "Outcome", "Swing", "money", "short"]
 
@@ -69,6 +70,18 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {**asdict(self), "spent": self.spent, "lost": self.lost}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        """Back from `to_json`; KeyError or TypeError where it is something else."""
+        row = {name: data[name] for name in cls.__dataclass_fields__}
+        for name in ("npv_interval", "crossed_interval", "retention", "cumulative"):
+            row[name] = tuple(row[name])
+        for name in ("retention_band", "cumulative_band"):
+            row[name] = tuple(tuple(end) for end in row[name])
+        row["monthly"] = {name: tuple(flow) for name, flow in row["monthly"].items()}
+        row["strategy"] = Strategy(**row["strategy"])
+        return cls(**row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +168,40 @@ class CostReport:
             "alpha": self.alpha,
             "debt": None if self.debt is None else dict(self.debt),
         }
+
+    @classmethod
+    def from_json(cls, data: Any) -> CostReport:
+        """Back from `to_json`.
+
+        Raises:
+            MeasureError: Something else, or of another version.
+        """
+        if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
+            raise MeasureError(
+                f"cost: expected an object of schema {SCHEMA}", hint="genepool cost -o DIR writes one"
+            )
+        try:
+            low, middle, high = data["difference"]
+            first, second = data["compared"]
+            return cls(
+                Assumptions.from_json(data["assumptions"]),
+                dict(data["forecast"]),
+                bool(data["from_article"]),
+                tuple(Outcome.from_json(one) for one in data["strategies"]),
+                (first, second),
+                (low, middle, high),
+                float(data["chance"]),
+                tuple(BreakEven(**one) for one in data["break_even"]),
+                tuple(Swing(**one) for one in data["tornado"]),
+                int(data["draws"]),
+                int(data["seed"]),
+                float(data["alpha"]),
+                data["debt"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise MeasureError(
+                f"cost: a report that cannot be read: {type(error).__name__}: {error}"
+            ) from None
 
     def csv(self) -> str:
         """One row per strategy and month: retention, flows, cash, discounted sum so far."""

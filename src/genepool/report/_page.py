@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genepool.errors import WorkspaceError
-from genepool.report import _charts, _gallery, _lineage, _people, _sections, _style
+from genepool.report import _charts, _gallery, _lineage, _losses, _people, _sections, _style
 from genepool.report._text import count, printable
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> d
         "pedigree": _lineage.pedigree(decision),
         "pedigree_findings": _lineage.findings(decision),
         "captions": _lineage.captions(decision),
+        "degradation": _losses.degradation(catalogue),
+        "costs": _losses.costs(catalogue),
         "slices": _sections.slices(decision),
         "people": _people.looked(decision),
         "style": _charts.style_chart(view),
