@@ -254,7 +254,9 @@ def split(pictures: Pictures, sizes: dict[str, int], seed: int) -> Parts:
     for name in ("filter", "judge", "root", "reserve"):
         count = least if name == "judge" and wanted["judge"] else wanted[name]
         if name == "judge" and not wanted["judge"]:
-            count = len(queue) - wanted["root"] - wanted["reserve"]
+            # A source that is cut in two is lost to the next party: as much is left over for that.
+            spare = 2 * (int(np.bincount(pictures.groups).max()) - 1)
+            count = len(queue) - wanted["root"] - wanted["reserve"] - spare
         taken, queue = queue[:count], queue[count:]
         if count and len(queue):
             # The source that was cut in two stays with the party that has it.

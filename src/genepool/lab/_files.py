@@ -56,11 +56,11 @@ class Folder:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
-    def write(self, name: str, data: Any) -> None:
-        """JSON, atomically."""
-        self.write_bytes(
-            name, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        )
+    def write(self, name: str, data: Any, *, indent: int | None = 1) -> None:
+        """JSON, atomically; ``indent`` None: as short as can be."""
+        short = (",", ":") if indent is None else None
+        text = json.dumps(data, indent=indent, separators=short, ensure_ascii=False, allow_nan=False)
+        self.write_bytes(name, text.encode() + b"\n")
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Bytes, atomically."""

@@ -71,6 +71,16 @@ def run(
             progress(min(done, plan.steps), plan.steps, what)
 
     began = time.monotonic()
+    result = _measured(plan, folder, device, data, tick)
+    result["wall_seconds_of_last_call"] = round(time.monotonic() - began, 1)
+    folder.write("result.json", result, indent=None)
+    _shown(result, folder)
+    return result
+
+
+def _measured(
+    plan: Preset, folder: Folder, device: str, data: str, tick: Callable[[int, str], None]
+) -> dict[str, Any]:
     result: dict[str, Any] = {
         "schema": SCHEMA,
         "preset": plan.name,
@@ -83,20 +93,13 @@ def run(
     }
     for study in plan.studies:
         chains = run_study(study, folder, device, tick, data)
-        summary = summarise(chains, study.generations)
-        result["studies"].append(
-            {"name": study.name, "about": study.about, "chains": chains, "summary": summary}
-        )
+        found = {"name": study.name, "about": study.about, "chains": chains}
+        result["studies"].append({**found, "summary": summarise(chains, study.generations)})
     for exchange in plan.exchanges:
         rows = run_exchange(exchange, folder, tick, data)
-        summary = summarise_exchange(exchange.to_json(), rows)
-        result["exchanges"].append(
-            {"name": exchange.name, "about": exchange.about, "rows": rows, "summary": summary}
-        )
+        found = {"name": exchange.name, "about": exchange.about, "rows": rows}
+        result["exchanges"].append({**found, "summary": summarise_exchange(exchange.to_json(), rows)})
     result["cpu_seconds"] = round(_cpu(result), 1)
-    result["wall_seconds_of_last_call"] = round(time.monotonic() - began, 1)
-    folder.write("result.json", result)
-    _shown(result, folder)
     return result
 
 

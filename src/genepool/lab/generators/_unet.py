@@ -27,37 +27,7 @@ def build(torch: Any, *, channels: int, width: int, levels: int, fold: int, clas
     """
     nn, functional = torch.nn, torch.nn.functional
     inner = 4 * width
-
-    class Block(nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
-        def __init__(self, ins: int, outs: int) -> None:
-            super().__init__()
-            self.first = nn.Sequential(nn.GroupNorm(8, ins), nn.SiLU(), nn.Conv2d(ins, outs, 3, 1, 1))
-            self.norm = nn.GroupNorm(8, outs)
-            self.second = nn.Conv2d(outs, outs, 3, 1, 1)
-            self.told = nn.Linear(inner, 2 * outs)
-            self.skip = nn.Conv2d(ins, outs, 1) if ins != outs else nn.Identity()
-            nn.init.zeros_(self.second.weight)
-            nn.init.zeros_(self.second.bias)
-
-        def forward(self, x: Any, told: Any) -> Any:
-            scale, shift = self.told(told)[:, :, None, None].chunk(2, dim=1)
-            y = functional.silu(self.norm(self.first(x)) * (1 + scale) + shift)
-            return self.skip(x) + self.second(y)
-
-    class Attention(nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
-        def __init__(self, size: int) -> None:
-            super().__init__()
-            self.norm = nn.GroupNorm(8, size)
-            self.ask = nn.Conv2d(size, 3 * size, 1)
-            self.out = nn.Conv2d(size, size, 1)
-            nn.init.zeros_(self.out.weight)
-            nn.init.zeros_(self.out.bias)
-
-        def forward(self, x: Any) -> Any:
-            b, c, h, w = x.shape
-            parts = self.ask(self.norm(x)).reshape(b, 3, c, h * w).transpose(2, 3).unbind(1)
-            mixed = functional.scaled_dot_product_attention(*parts)
-            return x + self.out(mixed.transpose(1, 2).reshape(b, c, h, w))
+    Block, Attention = _parts(torch, inner)  # noqa: N806  # they are classes
 
     class UNet(nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
         def __init__(self) -> None:
@@ -100,3 +70,41 @@ def build(torch: Any, *, channels: int, width: int, levels: int, fold: int, clas
             return functional.pixel_shuffle(x, fold) if fold > 1 else x
 
     return UNet()
+
+
+def _parts(torch: Any, inner: int) -> tuple[Any, Any]:
+    """The residual block and the attention; ``inner``: width of what is told about time and label."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    class Block(nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
+        def __init__(self, ins: int, outs: int) -> None:
+            super().__init__()
+            self.first = nn.Sequential(nn.GroupNorm(8, ins), nn.SiLU(), nn.Conv2d(ins, outs, 3, 1, 1))
+            self.norm = nn.GroupNorm(8, outs)
+            self.second = nn.Conv2d(outs, outs, 3, 1, 1)
+            self.told = nn.Linear(inner, 2 * outs)
+            self.skip = nn.Conv2d(ins, outs, 1) if ins != outs else nn.Identity()
+            nn.init.zeros_(self.second.weight)
+            nn.init.zeros_(self.second.bias)
+
+        def forward(self, x: Any, told: Any) -> Any:
+            scale, shift = self.told(told)[:, :, None, None].chunk(2, dim=1)
+            y = functional.silu(self.norm(self.first(x)) * (1 + scale) + shift)
+            return self.skip(x) + self.second(y)
+
+    class Attention(nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            self.norm = nn.GroupNorm(8, size)
+            self.ask = nn.Conv2d(size, 3 * size, 1)
+            self.out = nn.Conv2d(size, size, 1)
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
+
+        def forward(self, x: Any) -> Any:
+            b, c, h, w = x.shape
+            parts = self.ask(self.norm(x)).reshape(b, 3, c, h * w).transpose(2, 3).unbind(1)
+            mixed = functional.scaled_dot_product_attention(*parts)
+            return x + self.out(mixed.transpose(1, 2).reshape(b, c, h, w))
+
+    return Block, Attention
