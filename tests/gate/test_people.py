@@ -46,7 +46,7 @@ def test_counts_and_uncanny_shares_per_model_and_generation(place):
             said(1),
             said(2, uncanny=True),
             said(5),
-            said(3, control=True),
+            said(3, control=True),  # an output that people see as a control is looked at as well
             said(4, repeat=True),
             said(9),  # of another set
             said(1, "clicker", uncanny=True),
@@ -55,10 +55,10 @@ def test_counts_and_uncanny_shares_per_model_and_generation(place):
         record.set_standing("clicker", "quarantined", "speed", 2.0)
     found = people(place, origins(6))
     assert found.verdicts == 5  # 0 by a and b, 1, 2, 5
-    assert found.models == {"sdx": (3, 4)}
+    assert found.models == {"sdx": (4, 4)}
     one, two = found.uncanny
     assert (one["generation"], one["judged"], one["uncanny"]) == (1, 2, 1)
-    assert (two["generation"], two["judged"], two["share"]) == (2, 1, 1.0)
+    assert (two["generation"], two["judged"], two["share"]) == (2, 2, 0.5)
     assert 0 < one["lower"] < 0.5 < one["upper"] < 1
 
 
