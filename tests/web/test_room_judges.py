@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from genepool import provenance, review
+from genepool.cli.plugins import command as plugins
 from genepool.cli.review import command
 from genepool.errors import UsageError
 from genepool.records import Verdict
@@ -62,7 +63,7 @@ def test_the_board_keeps_people_proxy_and_models_apart(place):
     assert judges.people.votes == 260
     assert judges.models[0].agreement.value > 0.85
     with served(room, ["test:board"]) as serving:
-        text = page(serving, serving.links["test:board"], "/board")
+        text = page(serving, serving.links["test:board"], "/board").replace("&nbsp;", " ")
         assert f"bright@{hashlib.sha256(bright(root).read_bytes()).hexdigest()[:12]}" in text
         assert '<b class="tag">published model</b>' in text
         assert '<b class="tag">proxy</b>' in text
@@ -106,6 +107,14 @@ def run(*arguments):
     if found.exception:
         raise found.exception
     return found.output
+
+
+def test_the_plugins_verb_tries_a_model(place):
+    root, _ = place
+    found = CliRunner().invoke(plugins, ["check-preference", f"onnx:{bright(root)}"], standalone_mode=False)
+    assert found.return_value == 0
+    assert "✓ bright keeps its contract" in found.output
+    assert f"sha256={hashlib.sha256(bright(root).read_bytes()).hexdigest()}" in found.output
 
 
 def test_the_verb_plans_scores_and_carries(place, tmp_path):

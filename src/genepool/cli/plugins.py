@@ -61,6 +61,25 @@ def check_detector(spec: str, output: str) -> int:
     return 1 if broken else 0
 
 
+@command.command("check-preference")
+@click.argument("spec")
+def check_preference(spec: str) -> int:
+    """Try the preference model SPEC (NAME:PLACE#key=value) on pictures of odd shapes.
+
+    Ends with 0 where it keeps its contract, with 1 where it breaks it. Prints the digest to pin it by.
+    """
+    from genepool import review
+
+    model = review.open_preference_model(spec)
+    problems = review.check_preference_model(model)
+    for problem in problems:
+        click.echo(f"✗ {problem}")
+    if not problems:
+        click.echo(f"✓ {model.name} keeps its contract")
+    click.echo(f"sha256={model.digest}")
+    return 1 if problems else 0
+
+
 @command.command("fetch-detector")
 @click.argument("spec")
 @click.option("--revision", metavar="REV", default=None, help="Branch, tag or commit; a commit is safest.")
