@@ -119,6 +119,7 @@ class EvidenceConfig:
     archives: tuple[str, ...] = _doc(
         (), "sources (sidecar `source`) whose dates before 2021 prove human work"
     )
+    watermarks: bool = _doc(False, "look for the invisible watermarks of Stable Diffusion, SDXL and FLUX")
 
 
 @dataclass(frozen=True, slots=True)

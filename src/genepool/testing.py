@@ -8,6 +8,7 @@ found.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 import pickle
@@ -56,7 +57,7 @@ def view_of(pixels: NDArray[np.uint8], *, trailing: bytes = b"") -> ImageView:
     from genepool.scan import View
 
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
     return View(Sample(Item("kit.png", "", "kit.png"), out.getvalue() + trailing), max_pixels=100_000_000)
 
 
@@ -71,6 +72,7 @@ def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.clip(128 + 70 * np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
 
 
+@functools.cache
 def degenerate_images() -> dict[str, NDArray[np.uint8]]:
     """Images about which nobody can know anything, by name: strips, single pixels, flat colours."""
     import numpy as np
@@ -80,11 +82,11 @@ def degenerate_images() -> dict[str, NDArray[np.uint8]]:
         "a strip one pixel high": picture(1, 700),
         "a strip one pixel wide": picture(700, 1),
         "12 × 12 pixels": picture(12, 12),
-        "a band of 9 × 4000 pixels": picture(9, 4000),
+        "a band of 9 × 2000 pixels": picture(9, 2000),
     }
     for name, colour in (("black", 0), ("white", 255), ("grey", 127)):
-        found[f"solid {name}"] = np.full((600, 600, 3), colour, np.uint8)
-    found["a flat screenshot"] = np.full((600, 900, 3), (246, 248, 250), np.uint8)
+        found[f"solid {name}"] = np.full((448, 448, 3), colour, np.uint8)
+    found["a flat screenshot"] = np.full((448, 600, 3), (246, 248, 250), np.uint8)
     return found
 
 
@@ -116,7 +118,7 @@ def check_detector(detector: Detector) -> tuple[Check, ...]:
 
 
 def _judgements(detector: Detector, copy: Any) -> list[Check]:
-    first, second = picture(640, 800, 1), picture(700, 560, 2)
+    first, second = picture(448, 512, 1), picture(500, 448, 2)
     alone = _score(detector, view_of(first))
     if isinstance(alone, str):
         return [Check("scores an ordinary picture", False, alone)]
@@ -131,7 +133,7 @@ def _judgements(detector: Detector, copy: Any) -> list[Check]:
     marked = view_of(first, trailing=b"Steps: 20, Sampler: Euler a \x00c2pa")
     checks.append(_same("judges pixels, not bytes", alone, _score(detector, marked)))
     checks += [_abstains(detector, name, pixels) for name, pixels in degenerate_images().items()]
-    for name, pixels in (("noise", _noise()), ("2000 × 130 pixels", picture(130, 2000, 3))):
+    for name, pixels in (("noise", _noise()), ("1200 × 130 pixels", picture(130, 1200, 3))):
         score = _score(detector, view_of(pixels))
         checks.append(Check(f"{name}: a finite number or a reason", *_proper(score)))
     return checks
@@ -140,7 +142,7 @@ def _judgements(detector: Detector, copy: Any) -> list[Check]:
 def _noise() -> NDArray[np.uint8]:
     import numpy as np
 
-    return np.random.default_rng(5).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    return np.random.default_rng(5).integers(0, 256, (400, 400, 3), dtype=np.uint8)
 
 
 def _score(detector: Any, view: ImageView) -> Score | str:

@@ -13,7 +13,7 @@ from support import onnx_models as models
 N = 90
 
 
-def gallery(root, spread=0.12, n=N, seed=0):
+def gallery(root, spread=0.09, n=N, seed=0):
     """human/ is dark and ai/ is bright, with overlap; two groups each."""
     rng = np.random.default_rng(seed)
     for label, level in (("human", 0.3), ("ai", 0.7)):

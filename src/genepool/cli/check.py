@@ -31,6 +31,9 @@ def policy_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--human-ratio", type=float, metavar="X", help="Floor of the guaranteed human share."),
         click.option("--diversity", type=float, metavar="X", help="Floor of the style diversity index."),
         click.option("--max-generation", type=int, metavar="N", help="Highest generation allowed."),
+        click.option(
+            "--watermarks", is_flag=True, help="Look for invisible marks of Stable Diffusion, SDXL, FLUX."
+        ),
         click.option("--select", multiple=True, metavar="GPnnn", help="Only these rules (prefixes allowed)."),
         click.option("--ignore", multiple=True, metavar="GPnnn", help="Not these rules."),
         click.option("--baseline", metavar="FILE", help="An earlier decision: fail only on getting worse."),
@@ -73,6 +76,7 @@ def run(
     human_ratio: float | None,
     diversity: float | None,
     max_generation: int | None,
+    watermarks: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     baseline: str | None,
@@ -87,6 +91,7 @@ def run(
         policy__human_ratio=human_ratio,
         policy__diversity=diversity,
         generation__max=max_generation,
+        evidence__watermarks=True if watermarks else None,
     )
     opened = dataset.open(path)
     with progress() as report:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from genepool.detection._backbones import Backbone, backbone
 from genepool.detection._calibration import CAP, Calibration
+from genepool.detection._card import model_card
 from genepool.detection._controls import Control, Controls, Scored, read_controls, scored
 from genepool.detection._detectors import AbstainingDetector
 from genepool.detection._fit import calibrate
@@ -43,6 +44,7 @@ __all__ = [
     "held_out_logits",
     "keep_calibration",
     "load_calibration",
+    "model_card",
     "opinion",
     "opinions",
     "read_controls",

@@ -182,7 +182,7 @@ class ImagePreparation:
         least_height, least_width = self.needs()
         if height < least_height or width < least_width:
             return None, f"smaller than the {least_height} × {least_width} pixels that the detector sees"
-        if view.pixels.min() == view.pixels.max():
+        if (view.pixels == view.pixels[0, 0]).all():
             return None, "no texture: the image is one flat colour"
         picture = Image.fromarray(view.pixels)
         if self.resize:

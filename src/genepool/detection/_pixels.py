@@ -72,7 +72,7 @@ class Pixels:
             found = view.crops(CROPS, self.side)
             if not found:
                 return [], f"smaller than the detector's {self.side}-pixel crop"
-        found = [crop for crop in found if crop.min() != crop.max()]
+        found = [crop for crop in found if (crop != crop[0, 0]).any()]
         return found, "" if found else "no texture: every crop is one flat colour"
 
     def prepared(self, crops: NDArray[np.uint8], dtype: Any) -> NDArray[Any]:

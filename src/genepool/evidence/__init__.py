@@ -12,14 +12,17 @@ from genepool.evidence._manifest import GENERATION_LABEL
 from genepool.evidence._probe import EvidenceProbe
 from genepool.evidence._read import Findings, read_evidence
 from genepool.evidence._rights import Right, opts_out
+from genepool.evidence._watermark import Mark, find_marks
 
 __all__ = [
     "GENERATION_LABEL",
     "EvidenceProbe",
     "Findings",
+    "Mark",
     "Right",
     "SourceType",
     "digital_source_types",
+    "find_marks",
     "opts_out",
     "read_evidence",
     "source_type",

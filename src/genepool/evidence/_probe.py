@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from genepool.evidence import _c2pa
 from genepool.evidence._read import Findings, examine
+from genepool.evidence._watermark import testify
 from genepool.records import ImageView
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class EvidenceProbe:
     Args:
         anchors: PEM text of trusted C2PA certificate authorities; empty: no signer is trusted.
         archives: Sources whose dates before 2021 are believed.
+        watermarks: Whether pixels are searched for generators' invisible watermarks.
     """
 
     name: str = "evidence"
@@ -30,9 +33,12 @@ class EvidenceProbe:
     vectors: Mapping[str, int] = {}
     _EMPTY: ClassVar[Mapping[str, Any]] = {"evidence": "[]", "c2pa": "absent", "rights": "[]"}
 
-    def __init__(self, anchors: str = "", archives: Collection[str] = ()) -> None:
+    def __init__(
+        self, anchors: str = "", archives: Collection[str] = (), *, watermarks: bool = False
+    ) -> None:
         self.anchors = anchors
         self.archives = tuple(archives)
+        self.watermarks = watermarks
         self.version = f"{_VERSION}+{self._digest()}"
 
     def _digest(self) -> str:
@@ -40,6 +46,8 @@ class EvidenceProbe:
         from importlib.metadata import version
 
         parts = (version("c2pa-python"), self.anchors, *sorted(self.archives))
+        if self.watermarks:
+            parts = (*parts, "watermarks 1")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
 
     @classmethod
@@ -49,7 +57,9 @@ class EvidenceProbe:
         Raises:
             ConfigError: An anchor file cannot be read or holds no certificate.
         """
-        return cls(_c2pa.load_anchors(config.evidence.trust_anchors), config.evidence.archives)
+        chosen = config.evidence
+        anchors = _c2pa.load_anchors(chosen.trust_anchors)
+        return cls(anchors, chosen.archives, watermarks=chosen.watermarks)
 
     def prepare(self) -> None:
         """Load the C2PA library and its trust anchors, once per worker."""
@@ -58,6 +68,8 @@ class EvidenceProbe:
     def examine(self, view: ImageView) -> Mapping[str, Any]:
         """``evidence`` and ``rights`` (JSON lists) and ``c2pa`` (a word) of one image."""
         found = examine(view.data, view.sample.declared, anchors=self.anchors, archives=self.archives)
+        if self.watermarks and (marks := testify(view.pixels)):
+            found = replace(found, evidence=(*found.evidence, *marks))
         if not found.evidence and not found.rights and found.c2pa == "absent":
             return self._EMPTY
         return row(found)
