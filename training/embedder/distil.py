@@ -6,7 +6,9 @@ Each step takes 96 pictures: the trunk's answer is pulled to the teacher's (cosi
 mean is taken away); 48 of them come a second time, turned, cut, tinted or covered, and the copy head must
 know them again (InfoNCE); half of the batch comes in pairs by one artist, whom the style head must keep
 together (supervised contrastive loss, Khosla et al. 2020). One artist in four is never named: style
-retrieval is measured on those. Seeds are fixed; the run resumes from ``RUN/state.pt``.
+retrieval is measured on those. Where the cache holds what stands inside the teacher, a further head
+answers that too: the middle blocks know of texture what the last has forgotten. Seeds are fixed; the run
+resumes from ``RUN/state.pt``.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.pictures import Cache
-from embedder.student import SIDE, Student
+from embedder.student import DEEP, SIDE, Student
 
 BATCH, AGAIN = 96, 48
 STYLED = ("peopleart_wikiart", "asp_illustration", "sd15")
 TEMPERATURE = 0.1
+HEADS = ("teacher", "deep", "style", "copy")
 
 
 def held_out(artist: str) -> bool:
@@ -39,7 +42,7 @@ class Views:
     """Cached views of several collections: pixels, teacher's answer, artist."""
 
     def __init__(self, folders: list[tuple[Path, Path]]) -> None:
-        self.pixels, self.where, targets, self.artist, self.picture = [], [], [], [], []
+        self.pixels, self.where, targets, self.artist, self.picture, deep = [], [], [], [], [], []
         artists: dict[str, int] = {}
         base = 0
         for folder, cache_folder in folders:
@@ -60,12 +63,17 @@ class Views:
                     self.where.append((len(self.pixels) - 1, k))
                     self.picture.append(base + int(index))
                 targets.append(data["embedding"])
+                deep.append(data["deep"] if "deep" in data else np.full((len(data["picture"]), DEEP), np.nan))
             base += len(cache)
         answer = np.concatenate(targets)
         answer /= np.linalg.norm(answer, axis=1, keepdims=True)
         self.mean = answer.mean(axis=0)
         self.target = answer - self.mean
         self.target /= np.linalg.norm(self.target, axis=1, keepdims=True)
+        inner = np.concatenate(deep).astype(np.float32)
+        self.has_deep = np.flatnonzero(np.isfinite(inner[:, 0]))
+        inner = (inner - np.nanmean(inner, 0)) / (np.nanstd(inner, 0) + 1e-4)
+        self.deep = np.nan_to_num(inner).astype(np.float16)
         self.artist_ids = np.array(self.artist)
         self.picture_ids = np.array(self.picture)
         self.by_artist = [np.flatnonzero(self.artist_ids == a) for a in range(len(artists))]
@@ -145,6 +153,8 @@ def batch(views: Views, rng: np.random.Generator) -> np.ndarray:
     chosen: list[int] = []
     for artist in rng.choice(len(views.by_artist), 24, replace=False):
         chosen += list(rng.choice(views.by_artist[artist], 2, replace=False))
+    if len(views.has_deep):
+        chosen += list(rng.choice(views.has_deep, 32))
     chosen += list(rng.integers(0, len(views), BATCH - len(chosen)))
     return np.array(chosen)
 
@@ -166,8 +176,8 @@ def main() -> None:
     model = Student()
     model.load_start()
     model = model.to(memory_format=torch.channels_last)
-    heads = [p for n, p in model.named_parameters() if n.startswith(("teacher", "style", "copy"))]
-    trunk = [p for n, p in model.named_parameters() if not n.startswith(("teacher", "style", "copy"))]
+    heads = [p for n, p in model.named_parameters() if n.startswith(HEADS)]
+    trunk = [p for n, p in model.named_parameters() if not n.startswith(HEADS)]
     optimiser = torch.optim.AdamW(
         [{"params": trunk, "lr": args.rate}, {"params": heads, "lr": 2.5 * args.rate}], weight_decay=0.02
     )
@@ -180,7 +190,7 @@ def main() -> None:
         rng = np.random.default_rng((args.seed, step))
     rates = [g["lr"] for g in optimiser.param_groups] if step == 0 else [args.rate, 2.5 * args.rate]
     target = torch.from_numpy(views.target).float()
-    sums = np.zeros(3)
+    sums = np.zeros(4)
     while True:
         passed = spent + time.time() - start
         share = step / args.steps if args.steps else passed / (60 * args.minutes)
@@ -196,24 +206,32 @@ def main() -> None:
         y = disturb(x[again].contiguous(), draws)
         both = torch.cat((x, y)).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            _, answer, style, copy = model(both)
+            trunk, answer, style, copy = model(both)
+            inner = model.deep(trunk[:BATCH])
         answer, style, copy = answer.float(), style.float(), copy.float()
         near = 1 - (F.normalize(answer[:BATCH], dim=1) * target[chosen]).sum(1).mean()
         labels = torch.from_numpy(views.artist_ids[np.concatenate((chosen, chosen[again]))])
         artists = supervised(style, labels)
         pictures = torch.from_numpy(views.picture_ids[chosen])
         copies = contrast(copy[BATCH:], copy[:BATCH], pictures[again], pictures)
-        loss = near + 0.1 * artists + 0.1 * copies
+        known = np.flatnonzero(np.isin(chosen, views.has_deep))
+        deep = torch.zeros(())
+        if len(known):
+            seen = inner[known].float().view(-1, 3, 768)
+            wanted = torch.from_numpy(views.deep[chosen[known]]).float().view(-1, 3, 768)
+            deep = 1 - F.cosine_similarity(seen, wanted, dim=2).mean()
+        loss = near + 0.6 * deep + 0.1 * artists + 0.1 * copies
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        sums += [near.item(), artists.item(), copies.item()]
+        sums += [near.item(), artists.item(), copies.item(), deep.item()]
         step += 1
         if step % 25 == 0:
-            near_, artists_, copies_ = sums / 25
+            near_, artists_, copies_, deep_ = sums / 25
             print(
-                f"step {step} {share:.0%} teacher {near_:.3f} artists {artists_:.3f} copies {copies_:.3f} "
+                f"step {step} {share:.0%} teacher {near_:.3f} deep {deep_:.3f} "
+                f"artists {artists_:.3f} copies {copies_:.3f} "
                 f"{step * (BATCH + AGAIN) / (spent + time.time() - start):.0f} images/s",
                 flush=True,
             )

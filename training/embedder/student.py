@@ -16,7 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 SIDE = 176
-STYLE, COPY, TEACHER, TRUNK = 256, 128, 512, 1024
+STYLE, COPY, TEACHER, TRUNK = 256, 128, 512, 1536
+# What the teacher sees on the way: its sixth block (mean of the patches), eighth and tenth (class token).
+DEEP = 3 * 768
 # Blue, green, red, as the trunk's first training had them.
 MEAN = (104.0, 117.0, 123.0)
 BLOCKS = (3, 4, 6, 3)
@@ -45,7 +47,7 @@ class _Block(nn.Module):
 
 
 class Student(nn.Module):
-    """RGB in [0, 255], ``(n, 3, h, w)`` → trunk 1024, teacher 512, style 256, copy 128 (not normalised)."""
+    """RGB in [0, 255], ``(n, 3, h, w)`` → trunk 1536, teacher 512, style 256, copy 128 (not normalised)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,9 +61,9 @@ class Student(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.teacher = nn.Linear(TRUNK, TEACHER)
+        self.deep = nn.Linear(TRUNK, DEEP)
         self.style = nn.Sequential(nn.Linear(TRUNK, 512), nn.ReLU(), nn.Linear(512, STYLE))
-        # Copies differ from look-alikes in detail: the copy head also sees the third stage.
-        self.copy = nn.Sequential(nn.Linear(TRUNK + 512, 512), nn.ReLU(), nn.Linear(512, COPY))
+        self.copy = nn.Sequential(nn.Linear(TRUNK, 512), nn.ReLU(), nn.Linear(512, COPY))
 
     def load_start(self) -> None:
         """Weights of the starting point, convolution by convolution in the graph's order."""
@@ -79,18 +81,18 @@ class Student(nn.Module):
             module.weight.data.copy_(torch.from_numpy(arrays[node.input[1]].copy()))
             module.bias.data.copy_(torch.from_numpy(arrays[node.input[2]].copy()))
 
-    def maps(self, x: Any) -> tuple[Any, Any]:
-        """Pooled third stage ``(n, 512)`` and pooled last stage ``(n, 1024)``."""
+    def maps(self, x: Any) -> Any:
+        """The trunk: pooled third stage (512) beside pooled last stage (1024), ``(n, 1536)``."""
         x = x.flip(1) - self.mean
         x = torch.relu(self.first(x))
         x = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 3, 2)
         middle = self.blocks[:13](x)
         last = self.blocks[13:](middle)
-        return middle.mean((2, 3)), last.mean((2, 3))
+        return torch.cat((middle.mean((2, 3)), last.mean((2, 3))), 1)
 
     def forward(self, x: Any) -> tuple[Any, Any, Any, Any]:
-        middle, trunk = self.maps(x)
-        return trunk, self.teacher(trunk), self.style(trunk), self.copy(torch.cat((trunk, middle), 1))
+        trunk = self.maps(x)
+        return trunk, self.teacher(trunk), self.style(trunk), self.copy(trunk)
 
 
 def check_start() -> float:
@@ -107,7 +109,7 @@ def check_start() -> float:
     model = Student()
     model.load_start()
     with torch.no_grad():
-        here = model.maps(torch.from_numpy(rgb).permute(0, 3, 1, 2))[1].numpy()
+        here = model.maps(torch.from_numpy(rgb).permute(0, 3, 1, 2))[:, 512:].numpy()
     return float(np.abs(here - there.reshape(1, -1)).max())
 
 
