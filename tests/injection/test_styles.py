@@ -111,7 +111,7 @@ def test_a_grating_lights_up_the_band_of_its_direction_and_size():
         # A quadrature pair: the magnitude of a grating is even.
         band = np.abs(build(wave, 2).bands[0][(0, 2)[k]])
         assert band.std() < 0.02 * band.mean()
-    assert np.argmax([(np.abs(b) ** 2).sum() for b in build(np.cos(2 * np.pi * x * 5 / 64), 3).bands]) == 2
+    assert np.argmax([(np.abs(b) ** 2).mean() for b in build(np.cos(2 * np.pi * x * 5 / 64), 3).bands]) == 2
 
 
 def test_marks_take_the_styles_statistics(pictures):

@@ -24,6 +24,7 @@ __all__ = ["from_lab", "gaussian", "reinhard", "to_lab", "transport"]
 
 _PALETTE = 512
 _NEAREST = 12
+_GRID = 24
 # sRGB (IEC 61966-2-1) linear light → XYZ, rows divided by the D65 white.
 _XYZ = np.array(
     [
@@ -91,8 +92,6 @@ def transport(lab: NDArray[Any], style: NDArray[Any], *, seed: int = 0) -> NDArr
     Raises:
         MissingExtra: POT is not installed.
     """
-    from scipy.spatial import cKDTree
-
     ot = _pot()
     rng = np.random.default_rng(seed)
     rows = lab.reshape(-1, 3).astype(np.float64)
@@ -102,15 +101,35 @@ def transport(lab: NDArray[Any], style: NDArray[Any], *, seed: int = 0) -> NDArr
     )
     plan = ot.emd(ot.unif(len(mine)), ot.unif(len(theirs)), ot.dist(mine, theirs), numItermax=1_000_000)
     moved = plan @ theirs * len(mine)
-    # One displacement for each neighbourhood of colours, so that what was smooth stays smooth.
-    tree = cKDTree(mine)
-    k = min(_NEAREST, len(mine))
-    gap, near = tree.query(rows, k=k)
-    gap, near = gap.reshape(len(rows), k), near.reshape(len(rows), k)
-    weight = np.exp(-0.5 * (gap / np.maximum(gap[:, -1:], 4.0)) ** 2 * 4.0)
-    weight /= weight.sum(1, keepdims=True)
-    shift = np.einsum("nk,nkc->nc", weight, (moved - mine)[near])
+    shift = _smooth(mine, moved - mine, rows)
     return np.asarray((rows + shift).reshape(lab.shape), np.float32)
+
+
+def _smooth(
+    colours: NDArray[np.float64], shifts: NDArray[np.float64], rows: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Displacement of every pixel: that of its neighbourhood of colours; what was smooth stays smooth.
+
+    It is worked out on a grid over the colours in use and interpolated from there: the cost hardly depends on
+    the number of pixels.
+    """
+    from scipy import ndimage
+    from scipy.spatial import cKDTree
+
+    low, high = rows.min(0), rows.max(0)
+    span = np.maximum(high - low, 1e-3)
+    ways = [np.linspace(low[c], low[c] + span[c], _GRID) for c in range(3)]
+    knots = np.stack(np.meshgrid(*ways, indexing="ij"), -1).reshape(-1, 3)
+    k = min(_NEAREST, len(colours))
+    gap, near = cKDTree(colours).query(knots, k=k)
+    gap, near = gap.reshape(len(knots), k), near.reshape(len(knots), k)
+    weight = np.exp(-2.0 * (gap / np.maximum(gap[:, -1:], 4.0)) ** 2)
+    weight /= weight.sum(1, keepdims=True)
+    field = np.einsum("nk,nkc->nc", weight, shifts[near]).reshape(_GRID, _GRID, _GRID, 3)
+    at = ((rows - low) / span * (_GRID - 1)).T
+    return np.stack(
+        [ndimage.map_coordinates(field[..., c], at, order=1, mode="nearest") for c in range(3)], -1
+    )
 
 
 def _pot() -> Any:

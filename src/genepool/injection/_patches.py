@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PatchBook", "repaint"]
 
-_BOOK = 6000
-_DIMENSIONS = 40
+_BOOK = 4000
+_SAMPLE = 500
+_DIMENSIONS = 32
 _ROBUST = 0.8
 
 
@@ -55,10 +56,7 @@ class PatchBook:
         rows = np.concatenate(found)
         if len(rows) > _BOOK:
             rows = rows[np.sort(rng.choice(len(rows), _BOOK, replace=False))]
-        sample = rows[:: max(1, len(rows) // 2000)].astype(np.float64)
-        values, vectors = np.linalg.eigh(sample.T @ sample)
-        del values
-        basis = vectors[:, ::-1][:, :_DIMENSIONS].astype(np.float32)
+        basis = _directions(rows[:: max(1, len(rows) // _SAMPLE)])
         keys = rows @ basis
         return cls(side, rows, basis, keys, np.einsum("kd,kd->k", keys, keys))
 
@@ -70,6 +68,18 @@ class PatchBook:
             part = seen[at : at + 2048]
             best[at : at + 2048] = (self.squares - 2.0 * part @ self.keys.T).argmin(1)
         return best
+
+
+def _directions(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(side · side · 3, d)`` the strongest directions of some patches, by the smaller Gram matrix."""
+    rows = sample.astype(np.float64)
+    if len(rows) > rows.shape[1]:
+        vectors = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :_DIMENSIONS]
+    else:
+        left = np.linalg.eigh(rows @ rows.T)[1][:, ::-1][:, :_DIMENSIONS]
+        vectors = rows.T @ left
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=0), 1e-12)
+    return np.asarray(vectors, np.float32)
 
 
 def _windows(
