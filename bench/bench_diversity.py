@@ -2,8 +2,10 @@
 
     OMP_NUM_THREADS=1 python bench/bench_diversity.py [--large]
 
-Each measurement runs in a process of its own, so that its peak memory is its own. ``--large`` adds 10^6 × 512
-streaming and duplicates among 10^6 hashes. Times are CPU seconds; set OMP_NUM_THREADS=1 for one core.
+Each measurement runs in a process of its own, so that its peak memory is its own. ``--large`` adds
+10^6 × 512 streaming and duplicates among 10^6 hashes. Times are CPU seconds; set OMP_NUM_THREADS=1 for one
+core. The peers are vendi-score and prdc; prdc is looked for in the environment of ``make oracles``
+(``--prdc PYTHON`` names another). ``--only NAME …`` runs some of: vendi, prdc, index, duplicates, plan.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -63,6 +66,22 @@ def streamed(n: int, d: int):
 def generated(n: int, d: int):
     """What making the batches alone costs, twice as `vendi_score` reads them."""
     return None, lambda: float(sum(part[0, 0] for _ in range(2) for part in stream(n, d)))
+
+
+def near(n: int, d: int):
+    from genepool.diversity import neighbourhood
+
+    x, y = features(n, d), np.roll(features(n, d), 1, axis=1)
+    neighbourhood(x[:200], y[:200])
+    return (x, y), lambda: float(neighbourhood(x, y).density)
+
+
+def prdc(n: int, d: int):
+    from prdc import compute_prdc
+
+    x, y = features(n, d), np.roll(features(n, d), 1, axis=1)
+    compute_prdc(y[:200], x[:200], nearest_k=5)
+    return (x, y), lambda: float(compute_prdc(y, x, nearest_k=5)["density"])
 
 
 def index(n: int, d: int):
@@ -126,7 +145,7 @@ def plan(n: int, d: int):
     return None, run
 
 
-CASES = {f.__name__: f for f in (ours, peer, streamed, generated, index, duplicates, plan)}
+CASES = {f.__name__: f for f in (ours, peer, near, prdc, streamed, generated, index, duplicates, plan)}
 
 
 def child(name: str, n: int, d: int) -> None:
@@ -142,41 +161,62 @@ def child(name: str, n: int, d: int) -> None:
     )
 
 
-def measure(name: str, n: int, d: int = 512) -> dict:
-    command = [sys.executable, __file__, "--child", name, str(n), str(d)]
+def measure(name: str, n: int, d: int = 512, python: str = sys.executable) -> dict:
+    command = [python, __file__, "--child", name, str(n), str(d)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=os.environ)
     found = json.loads(done.stdout)
     print(
         f"{name:10s} n = {n:>9,} d = {d}: {found['seconds']:9.3f} CPU s, memory +{found['grown']:7.1f} MiB "
-        f"(peak {found['peak']:7.1f}), value {found['value']:.6f}"
+        f"(peak {found['peak']:7.1f}), value {found['value']:.6f}",
+        flush=True,
     )
     return found
+
+
+def against(name: str, mine: dict, theirs: dict, what: str) -> None:
+    print(
+        f"  against {name}, {what}: {theirs['seconds'] / mine['seconds']:.1f} × faster, "
+        f"{theirs['grown'] / max(mine['grown'], 0.1):.1f} × less memory, "
+        f"values differ by {abs(mine['value'] / theirs['value'] - 1):.1e}",
+        flush=True,
+    )
+
+
+PRDC = Path(__file__).parents[1] / ".oracles" / "fidelity" / "bin" / "python"
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--large", action="store_true")
+    arguments.add_argument("--only", nargs="*", default=["vendi", "prdc", "index", "duplicates", "plan"])
+    arguments.add_argument("--prdc", default=str(PRDC), help="a Python that has prdc")
     arguments.add_argument("--child", nargs=3)
     options = arguments.parse_args()
     if options.child:
         child(options.child[0], int(options.child[1]), int(options.child[2]))
         return
-    mine, theirs = measure("ours", 5000), measure("peer", 5000)
-    print(
-        f"  against vendi-score, n = 5,000, d = 512: {theirs['seconds'] / mine['seconds']:.0f} × faster, "
-        f"{theirs['grown'] / max(mine['grown'], 0.1):.0f} × less memory, "
-        f"values differ by {abs(mine['value'] / theirs['value'] - 1):.1e}"
-    )
-    small = measure("index", 10_000)
-    big = measure("index", 100_000)
-    print(f"  index: 10 × the images cost {big['seconds'] / small['seconds']:.1f} × the time")
-    measure("duplicates", 100_000)
-    measure("plan", 20_000)
-    if options.large:
-        streaming, bare = measure("streamed", 1_000_000), measure("generated", 1_000_000)
-        print(f"  10^6 × 512 streaming, batches apart: {streaming['seconds'] - bare['seconds']:.1f} CPU s")
-        measure("index", 1_000_000)
-        measure("duplicates", 1_000_000)
+    if "vendi" in options.only:
+        against("vendi-score", measure("ours", 5000), measure("peer", 5000), "n = 5,000, d = 512")
+        if options.large:
+            streaming, bare = measure("streamed", 1_000_000), measure("generated", 1_000_000)
+            print(
+                f"  10^6 × 512 streaming, batches apart: {streaming['seconds'] - bare['seconds']:.1f} CPU s"
+            )
+    if "prdc" in options.only:
+        mine = measure("near", 10_000)
+        if Path(options.prdc).exists():
+            against("prdc", mine, measure("prdc", 10_000, python=options.prdc), "n = 10,000, d = 512")
+        else:
+            print("  prdc is not here: make oracles")
+    if "index" in options.only:
+        small, big = measure("index", 10_000), measure("index", 100_000)
+        print(f"  index: 10 × the images cost {big['seconds'] / small['seconds']:.1f} × the time")
+        if options.large:
+            measure("index", 1_000_000)
+    if "duplicates" in options.only:
+        measure("duplicates", 1_000_000 if options.large else 100_000)
+    if "plan" in options.only:
+        measure("plan", 20_000)
 
 
 if __name__ == "__main__":

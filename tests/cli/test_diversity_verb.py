@@ -40,7 +40,7 @@ def test_one_image_has_no_diversity_and_it_says_so(run, tmp_path, photos):
     result = run("diversity", tmp_path / "one", "--workers", 1)
     assert result.code == 3
     assert "GP016" in result.err
-    assert "at least two" in result.err
+    assert "at least three" in result.err
 
 
 def test_a_panel_of_another_embedder_is_refused(run, gallery, tmp_path):

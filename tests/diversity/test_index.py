@@ -196,6 +196,7 @@ def test_the_estimate_is_a_number_that_carries_its_facts(scenes, panel):
     ("change", "message"),
     [
         (lambda v: v[:1], "at least two images"),
+        (lambda v: v[:2], "at least 3 different images"),
         (lambda v: v[:0], "at least two images"),
         (lambda v: np.where(np.arange(len(v))[:, None] == 3, np.nan, v), "NaN or infinity, first row 3"),
         (lambda v: v[:, :-1], "expected \\(n, 417\\)"),
@@ -215,6 +216,10 @@ def test_bad_columns_are_refused(scenes, panel):
         style_diversity(vectors, panel, weights=-np.ones(len(vectors)))
     with pytest.raises(MeasureError, match="at least two images"):
         style_diversity(vectors, panel, weights=np.eye(len(vectors))[0])
+    with pytest.raises(MeasureError, match="at least 8 groups"):
+        style_diversity(vectors, panel, groups=["a", "b"] * (len(vectors) // 2))
+    with pytest.raises(MeasureError, match="beside"):
+        style_diversity(vectors, panel, groups=np.arange(10))
     with pytest.raises(MeasureError, match="alpha"):
         style_diversity(vectors, panel, alpha=0)
 

@@ -63,12 +63,13 @@ def test_same_seed_same_number_and_it_survives_pickling():
     assert (a.value, a.lower, a.upper, a.tail) == (b.value, b.lower, b.upper, b.tail)
     again = pickle.loads(pickle.dumps(a))
     assert (again.value, again.tail, again.seen) == (a.value, a.tail, a.seen)
-    assert a.to_json()["tail"] == a.tail
+    assert a.to_json()["tail"] == a.tail.to_json()
+    assert again.presence.upper == a.presence.upper
 
 
 def test_the_panel_whitens(photos):
-    from genepool.embedding import ClassicalEmbedder
     from genepool.degradation import Picture, as_pictures
+    from genepool.embedding import ClassicalEmbedder
     from support.galleries import crops
 
     embedder = ClassicalEmbedder()
@@ -89,3 +90,19 @@ def test_bad_input():
         atlas.count(np.full((5, 8), np.nan))
     with pytest.raises(MeasureError, match="found 0 images"):
         atlas.retention(np.zeros(len(atlas.shares) + 1, np.int64))
+
+
+def test_presence_counts_what_a_small_sample_has_not_met():
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(60, 8)) * 9
+    reference = centres[rng.integers(0, 60, 3000)] + rng.normal(size=(3000, 8))
+    atlas = FeatureAtlas(reference, prototypes=60)
+    small, half = centres[rng.integers(0, 60, 90)], centres[rng.integers(0, 30, 900)]
+    found = atlas.retention(atlas.count(small + rng.normal(size=small.shape) * 0.3))
+    assert found.seen < 0.85
+    assert found.presence > found.seen + 0.05
+    assert found.presence.lower <= found.presence <= found.presence.upper <= 1
+    lost = atlas.retention(atlas.count(half + rng.normal(size=half.shape) * 0.3))
+    # Half of the modes are gone for good: no estimate may bring them back.
+    assert lost.presence.upper < 0.7
+    assert lost.tail.lower <= lost.tail <= lost.tail.upper

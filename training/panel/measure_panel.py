@@ -1,215 +1,199 @@
-"""Prints the table of docs/panel.md: the index of labelled sets under the packaged panel.
+"""Prints the tables of docs/panel.md: what labelled sets read under a panel.
 
-    python training/panel/measure_panel.py ../shared/data/images.csv
+    python training/panel/measure_panel.py features.npz [--panel FILE]
 
-Human images were all seen by the panel; the half-and-half figures that make_panel.py prints are the held-out
-ones. Where one file holds a grid of pictures (column ``tiles``), the pictures are measured, not the grid.
+Human images were all seen by the panel; the half-and-half figures and the second and third table are held
+out. Where one file holds a grid of pictures, the pictures are measured, not the grid.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from make_panel import build, nearest
+from features import load
+from make_panel import groups, recipe, recipe_options
+
+from genepool.diversity import Panel, cluster_weights, make_panel, style_diversity
+from genepool.diversity._make import _halves
+
+HEAD = "| set | n | index | 95 % interval | styles | on support |\n|---|---|---|---|---|---|"
 
 
-def embed(job: tuple[str, str]) -> np.ndarray:
-    """Style vectors of one file: one, or one a tile."""
-    from PIL import Image
+class Measured:
+    """A cache of features under a panel.
 
-    from genepool.embedding import ClassicalEmbedder
-    from genepool.records import Item, Sample
-    from genepool.scan import View
+    Args:
+        path: The cache.
+        panel: The panel.
+    """
 
-    path, tiles = job
-    data = Path(path).read_bytes()
-    files = [data]
-    if tiles:
-        files = []
-        with Image.open(io.BytesIO(data)) as picture:
-            for box in tiles.split():
-                left, top, width, height = map(int, box.split(","))
-                out = io.BytesIO()
-                picture.crop((left, top, left + width, top + height)).save(out, "PNG")
-                files.append(out.getvalue())
-    item = Item(uri=path, stamp="", path=path)
-    views = [View(Sample(item, file), max_pixels=100_000_000) for file in files]
-    return np.array([ClassicalEmbedder().embed(view) for view in views])
+    def __init__(self, path: Path, panel: Panel) -> None:
+        self.embedder, self.rows, self.x, _ = load(path)
+        self.panel = panel
+        self.sets = np.array([r["set"] for r in self.rows])
 
+    def where(self, **want: str) -> np.ndarray:
+        """Which rows have these values."""
+        return np.array([all(r.get(k) == v for k, v in want.items()) for r in self.rows])
 
-def pictures(kind: str) -> np.ndarray:
-    """Vectors of 200 computed pictures: three noises, noise saved as JPEG 5 to 30, one photograph varied."""
-    from PIL import Image
-
-    from genepool.embedding import ClassicalEmbedder
-    from genepool.records import Item, Sample
-    from genepool.scan import View
-
-    rng = np.random.default_rng(3)
-    vectors = []
-    for _ in range(200):
-        height, width = rng.integers(128, 640, 2)
-        if kind == "one photograph, varied":
-            vectors.append(varied(rng))
-            continue
-        if kind == "Gaussian noise":
-            noise = rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), (height, width, 3))
-        elif kind == "grey noise":
-            noise = np.repeat(rng.normal(128, rng.uniform(20, 90), (height, width, 1)), 3, axis=2)
-        else:
-            noise = rng.uniform(0, 256, (height, width, 3))
-        out = io.BytesIO()
-        image = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8))
-        if kind == "noise as heavy JPEG":
-            image.save(out, "JPEG", quality=int(rng.integers(5, 30)))
-        else:
-            image.save(out, "PNG")
-        view = View(Sample(Item("x", "", "x"), out.getvalue()), max_pixels=100_000_000)
-        vectors.append(ClassicalEmbedder().embed(view))
-    return np.array(vectors)
-
-
-def varied(rng: np.random.Generator) -> np.ndarray:
-    """The astronaut of scikit-image: cropped and brightened by up to 10 %, resized, JPEG 60 to 95."""
-    from PIL import Image
-    from skimage import data
-
-    from genepool.embedding import ClassicalEmbedder
-    from genepool.records import Item, Sample
-    from genepool.scan import View
-
-    picture = data.astronaut()
-    top, left = rng.integers(0, 50, 2)
-    cut = picture[top : top + 462, left : left + 462].astype(float) * rng.uniform(0.9, 1.1)
-    side = int(rng.integers(200, 512))
-    image = Image.fromarray(np.clip(cut, 0, 255).astype(np.uint8)).resize(
-        (side, side), Image.Resampling.BICUBIC
-    )
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=int(rng.integers(60, 96)))
-    return ClassicalEmbedder().embed(View(Sample(Item("x", "", "x"), out.getvalue()), max_pixels=10_000_000))
-
-
-def degraded(paths: list[str]) -> dict[str, np.ndarray]:
-    """What a collapsing generator does to pictures: blur, noise, shrinking towards their mean."""
-    from PIL import Image, ImageFilter
-
-    from genepool.embedding import ClassicalEmbedder
-    from genepool.records import Item, Sample
-    from genepool.scan import View
-
-    rng = np.random.default_rng(4)
-    pictures = []
-    for path in paths:
-        with Image.open(path) as file:
-            scale = 256 / min(file.size)
-            size = (round(file.width * scale), round(file.height * scale))
-            pictures.append(file.convert("RGB").resize(size, Image.Resampling.BOX))
-    square = [np.asarray(p.resize((128, 128)), float) for p in pictures]
-    mean = np.mean(square, axis=0)
-    made: dict[str, list[Image.Image]] = {"as they are": pictures}
-    for radius in (4, 8):
-        made[f"Gaussian blur, radius {radius} of 256"] = [
-            p.filter(ImageFilter.GaussianBlur(radius)) for p in pictures
-        ]
-    for level in (20, 40, 80):
-        made[f"noise of standard deviation {level} added"] = [
-            Image.fromarray(
-                np.clip(np.asarray(p) + rng.normal(0, level, np.asarray(p).shape), 0, 255).astype(np.uint8)
-            )
-            for p in pictures
-        ]
-    for share in (0.5, 0.2, 0.1):
-        made[f"{share:.0%} of their distance from their mean"] = [
-            Image.fromarray((mean + share * (x - mean)).astype(np.uint8)) for x in square
-        ]
-    vectors = {}
-    for name, images in made.items():
-        found = []
-        for image in images:
-            out = io.BytesIO()
-            image.save(out, "PNG")
-            view = View(Sample(Item("x", "", "x"), out.getvalue()), max_pixels=10_000_000)
-            found.append(ClassicalEmbedder().embed(view))
-        vectors[name] = np.array(found)
-    return vectors
+    def line(self, name: str, chosen: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """One row of the table."""
+        vectors = self.x[chosen] if chosen.dtype == bool else chosen
+        e = style_diversity(vectors, self.panel, weights=weights)
+        print(
+            f"| {name} | {e.n} | {e.value:.3f} | {e.lower:.3f} to {e.upper:.3f} | {e.styles:.0f} | "
+            f"{e.on_support:.2f} |"
+        )
 
 
 def main() -> int:
-    from genepool.diversity import Panel, style_diversity
-
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("table", type=Path)
-    arguments.add_argument("--panel", default="")
-    arguments.add_argument("--workers", type=int, default=2)
+    arguments.add_argument("features", type=Path)
+    arguments.add_argument("--panel", default="", help="default: the packaged one")
+    recipe_options(arguments)
     options = arguments.parse_args()
-    rows = list(csv.DictReader(io.StringIO(options.table.read_text("utf-8"))))
-    root = options.table.parent / "images"
-    with ProcessPoolExecutor(options.workers) as pool:
-        found = list(pool.map(embed, [(str(root / r["path"]), r["tiles"]) for r in rows], chunksize=32))
-    x = np.concatenate(found)
-    rows = [r for r, v in zip(rows, found, strict=True) for _ in v]
-    panel = Panel.load(options.panel)
-
-    def line(name: str, vectors: np.ndarray) -> None:
-        e = style_diversity(vectors, panel)
-        print(f"| {name} | {e.n} | {e.value:.3f} | {e.lower:.3f} to {e.upper:.3f} | {e.on_support:.2f} |")
-
-    def where(**want: str) -> np.ndarray:
-        return np.array([all(r[k] == v for k, v in want.items()) for r in rows])
-
-    print("| set | n | index | 95 % interval | on support |\n|---|---|---|---|---|")
-    human = where(label="human")
-    line("all human", x[human])
-    for kind in sorted({r["kind"] for r in rows if r["label"] == "human"}):
-        line(f"human {kind}", x[human & where(kind=kind)])
-    artists = Counter(r["artist"] for r in rows if r["label"] == "human" and r["artist"])
-    scores = []
-    for artist, count in artists.most_common():
-        if count >= 15:
-            scores.append(float(style_diversity(x[human & where(artist=artist)], panel)))
-    for artist, _ in artists.most_common(8):
-        line(f"one artist: {artist}", x[human & where(artist=artist)])
-    print(f"| one artist, mean of {len(scores)} with at least 15 images | | {np.mean(scores):.3f} | | |")
-    line("all AI", x[~human])
-    for generator in sorted({r["generator"] for r in rows if r["label"] == "ai"}):
-        line(f"AI {generator}", x[where(generator=generator)])
-    for kind in (
-        "white noise",
-        "Gaussian noise",
-        "grey noise",
-        "noise as heavy JPEG",
-        "one photograph, varied",
-    ):
-        line(kind, pictures(kind))
-    paths = [str(root / r["path"]) for r in rows if r["kind"] == "painting"]
-    for name, vectors in degraded(paths[::4]).items():
-        line(f"{len(vectors)} paintings, {name}", vectors)
-    support(x[human], [(r["source"], r["artist"]) for r in rows if r["label"] == "human"])
+    m = Measured(options.features, Panel.load(options.panel))
+    human, ai = m.sets == "human", m.sets == "ai"
+    print(f"### Human sets, {m.panel.name}, {m.panel.embedder}\n\n{HEAD}")
+    m.line("all human", human)
+    for kind in sorted({r["kind"] for r in m.rows if r["set"] == "human"}):
+        m.line(f"human {kind}", human & m.where(kind=kind))
+    artists = [(a, c) for a, c in hands(m).most_common() if c >= 15]
+    read = [float(style_diversity(m.x[human & m.where(artist=a)], m.panel)) for a, _ in artists]
+    for artist, _ in artists:
+        m.line(f"one artist: {artist}", human & m.where(artist=artist))
+    print(f"| one artist, mean of {len(read)} with at least 15 images | | {np.mean(read):.3f} | | | |")
+    if ai.any():
+        print(f"\n### AI sets\n\n{HEAD}")
+        m.line("all AI", ai)
+        for generator in sorted({r["generator"] for r in m.rows if r["set"] == "ai"}):
+            m.line(f"AI {generator}", ai & m.where(generator=generator))
+    print(f"\n### What is no diversity\n\n{HEAD}")
+    for name in dict.fromkeys(s for s in m.sets if "noise" in s or s.startswith("one photograph")):
+        m.line(name, m.sets == name)
+    copies(m, human)
+    halved(m, human)
+    degraded(m)
+    collapsed(m, human)
+    made = recipe(options)
+    noise = m.x[m.sets == "artefacts"]
+    held_out_artists(m, human, noise, made)
+    left_out_sources(m, human, noise, made)
     return 0
 
 
-def support(x: np.ndarray, groups: list[tuple[str, str]]) -> None:
+def hands(m: Measured) -> Counter[str]:
+    return Counter(r["artist"] for r in m.rows if r["set"] == "human" and r["artist"])
+
+
+def copies(m: Measured, human: np.ndarray) -> None:
+    """Every image once, and some of them many times with the weights that copies get."""
+    x = m.x[human][::8]
+    plain = style_diversity(x, m.panel)
+    times = np.ones(len(x), int)
+    times[::5] = 20
+    rows = np.repeat(np.arange(len(x)), times)
+    m.line(f"{len(x)} human images", x)
+    m.line("the same, every fifth of them 20 times, copies found", x[rows], cluster_weights(rows))
+    found = style_diversity(x[rows], m.panel, weights=cluster_weights(rows))
+    print(f"\ncopies change the index by {found - plain:+.4f}")
+
+
+def halved(m: Measured, human: np.ndarray) -> None:
+    """Half of the artists, ten images of each."""
+    names = [a for a, c in hands(m).items() if c >= 10]
+    print(
+        f"\n### Half of the styles ({len(names)} artists with ten images each, then half of them)\n\n{HEAD}"
+    )
+    rng = np.random.default_rng(0)
+    rows = {a: rng.permutation(np.flatnonzero(human & m.where(artist=a)))[:10] for a in names}
+    whole = style_diversity(m.x[np.concatenate([rows[a] for a in names])], m.panel)
+    m.line("all of them", m.x[np.concatenate([rows[a] for a in names])])
+    below = 0
+    for i in range(20):
+        half = [names[k] for k in rng.permutation(len(names))[: len(names) // 2]]
+        x = m.x[np.concatenate([rows[a] for a in half])]
+        below += float(style_diversity(x, m.panel)) < whole.lower
+        if i < 4:
+            m.line(f"half of them, draw {i + 1}", x)
+    print(f"\nbelow the interval of the whole in {below} of 20 draws")
+
+
+def degraded(m: Measured) -> None:
+    chosen = m.sets == "degraded"
+    if not chosen.any():
+        return
+    print(f"\n### Paintings, degraded\n\n{HEAD}")
+    kinds = np.array([r.get("kind", "") for r in m.rows])
+    for kind in dict.fromkeys(kinds[chosen]):
+        m.line(kind, chosen & (kinds == kind))
+
+
+def collapsed(m: Measured, human: np.ndarray) -> None:
+    """Human pictures replaced by what a generator draws that was trained on its own output."""
+    last = sorted(s for s in set(m.sets) if s.startswith("generation"))
+    if not last:
+        return
+    print(f"\n### A generator that feeds on itself (32 pixels)\n\n{HEAD}")
+    m.line("its first training pictures, 32 pixels", m.sets == "small")
+    for name in last:
+        m.line(name, m.sets == name)
+    rng = np.random.default_rng(1)
+    made = m.x[m.sets == last[-1]]
+    for start, label in ((human, "human pictures"), (m.sets == "small", "human pictures, 32 pixels")):
+        x = m.x[start]
+        x = x[rng.permutation(len(x))[: len(made)]]
+        for share in (0.0, 0.5, 0.8, 0.95):
+            count = round(share * len(x))
+            m.line(f"{label}, {share:.0%} replaced by {last[-1]}", np.concatenate([x[count:], made[:count]]))
+
+
+def made_of(x: np.ndarray, named, noise: np.ndarray, made, reference: float) -> Panel:
+    """A panel of a part, on the scale of the whole one."""
+    found = noise if len(noise) else None
+    return make_panel(x, named, found, name="part", embedder="e", recipe=made, reference=reference)
+
+
+def held_out_artists(m: Measured, human: np.ndarray, noise: np.ndarray, made) -> None:
+    """Each artist measured by a panel that was made of the other half of the artists."""
+    rows = [r for r in m.rows if r["set"] == "human"]
+    named, x = groups(rows), m.x[human]
+    first = _halves(named, made.seed)
+    print("\n### One artist, by a panel that has not seen him\n")
+    print("| artist | n | index | 95 % interval | styles | on support |\n|---|---|---|---|---|---|")
+    read = []
+    for half in (first, ~first):
+        ours = [g for g, h in zip(named, half, strict=True) if h]
+        panel = made_of(x[half], ours, noise, made, m.panel.reference)
+        for group, count in Counter(g for g, h in zip(named, half, strict=True) if not h).most_common():
+            if group[1] and count >= 15:
+                e = style_diversity(x[np.array([g == group for g in named])], panel)
+                read.append(float(e))
+                ends = f"{e.lower:.3f} to {e.upper:.3f} | {e.styles:.0f}"
+                print(f"| {group[1]} | {e.n} | {e.value:.3f} | {ends} | {e.on_support:.2f} |")
+    high = sum(r > 0.35 for r in read)
+    print(f"\nmean of {len(read)}: {np.mean(read):.3f}, highest {np.max(read):.3f}, above 0.35: {high}")
+
+
+def left_out_sources(m: Measured, human: np.ndarray, noise: np.ndarray, made) -> None:
     """Leave each human source out of the whole panel: which share of it is still on support?"""
-    print("\n| source left out | n | on support | white noise on support | heavy JPEG noise |")
-    print("|---|---|---|---|---|")
-    white, heavy = pictures("white noise"), pictures("noise as heavy JPEG")
-    sources = np.array([s for s, _ in groups])
+    rows = [r for r in m.rows if r["set"] == "human"]
+    named, x = groups(rows), m.x[human]
+    names = [s for s in dict.fromkeys(m.sets) if "noise" in s]
+    print("\n### A source left out of the panel, share on support\n")
+    print(f"| source left out | n | itself | {' | '.join(names)} |\n|---|---|---|{'---|' * len(names)}")
+    sources = np.array([s for s, _ in named])
     for source in sorted(set(sources)):
         out = sources == source
-        panel = build(x[~out], [g for g, o in zip(groups, out, strict=True) if not o], 100.0, {})
-        shares = [
-            float((nearest(panel.whiten(v), panel.prototypes)[1] <= panel.reach).mean())
-            for v in (x[out], white, heavy)
-        ]
-        print(f"| {source} | {out.sum()} | {shares[0]:.2f} | {shares[1]:.2f} | {shares[2]:.2f} |")
+        ours = [g for g, o in zip(named, out, strict=True) if not o]
+        panel = made_of(x[~out], ours, noise, made, m.panel.reference)
+        tried = (x[out], *(m.x[m.sets == n] for n in names))
+        shares = [panel.supported(panel.whiten(v)).mean() for v in tried]
+        print(f"| {source} | {out.sum()} | {' | '.join(f'{s:.2f}' for s in shares)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``genepool diversity PATH``: the style diversity index."""
+"""``genepool diversity PATH``: the style diversity index, what is rare and missing, and what was lost."""
 
 from __future__ import annotations
 
@@ -17,20 +17,34 @@ from genepool.cli._options import (
 
 if TYPE_CHECKING:
     from genepool.config import Config
-    from genepool.diversity import StyleEstimate
     from genepool.store import Catalogue
 
 __all__ = ["command"]
 
+_SLICES = 5
+
 
 @click.command("diversity")
 @click.argument("path")
+@click.option(
+    "--reference",
+    metavar="R",
+    default=None,
+    help="An earlier generation or the human original: what of its features is still there.",
+)
+@click.option("--plot", metavar="FILE", default=None, help="Write the style map as PNG or SVG.")
+@click.option(
+    "--gallery", metavar="FILE", default=None, help="Write the rarest and commonest images as one PNG."
+)
 @workers_option
 @format_option
 @config_option
 @workspace_option
 def command(
     path: str,
+    reference: str | None,
+    plot: str | None,
+    gallery: str | None,
     workers: int | None,
     output: str,
     config_file: str | None,
@@ -40,14 +54,21 @@ def command(
 
     The index is 0 for one style and 1 for a panel-wide set; repetition, noise and artefacts lower it.
     """
-    from genepool import dataset, scan
+    from genepool import dataset, report, scan
     from genepool.cli._progress import progress
 
     config = settings(config_file, workers)
     opened = dataset.open(path, workspace=workspace)
-    with progress() as report:
-        catalogue = scan.scan(opened, config=config, progress=report)
-    found = measure(catalogue, config)
+    with progress() as shown:
+        catalogue = scan.scan(opened, config=config, progress=shown)
+        before = (
+            None if reference is None else scan.scan(dataset.open(reference), config=config, progress=shown)
+        )
+    found = measure(catalogue, config, before)
+    if plot is not None:
+        report.draw_styles(catalogue, plot)
+    if gallery is not None:
+        report.draw_gallery(catalogue, {"rarest": found["rarest"], "commonest": found["commonest"]}, gallery)
     if output == "json":
         emit_json(found)
     elif output == "github":
@@ -57,81 +78,92 @@ def command(
         click.echo("\n".join(_lines(found, config, path)))
 
 
-def measure(catalogue: Catalogue, config: Config) -> dict[str, Any]:
+def measure(catalogue: Catalogue, config: Config, reference: Catalogue | None = None) -> dict[str, Any]:
     """The object ``genepool.diversity/1``.
 
     Raises:
-        MeasureError: Fewer than two images, or vectors of another embedder than the panel's.
+        MeasureError: Fewer than three different images, or vectors of another embedder than the panel's.
     """
-    from genepool.diversity import (
-        StyleDiversityIndex,
-        cluster_weights,
-        duplicate_labels,
-        redundant_share,
-        style_map,
-        style_vectors,
-        vendi_score,
-        verified_human,
-    )
+    from genepool.diversity import portrait
 
-    face = StyleDiversityIndex(config=config)
-    labels = duplicate_labels(catalogue)
-    weights = cluster_weights(labels)
-    verified = verified_human(catalogue)
-    index: StyleEstimate = face.measure(catalogue, verified=verified, weights=weights)
-    vectors, lost = style_vectors(catalogue, face.panel)
-    spread = style_map(vectors, face.panel, weights)
-    vendi = None
-    if not lost.any():
-        score = vendi_score(
-            lambda: (part - face.panel.mean for part in catalogue.vectors("style")), weights=weights
-        )
-        vendi = {**score.to_json(), "plug_in": score.plug_in, "q": score.q}
+    found = portrait(catalogue, config, reference=reference).to_json()
     return {
         "schema": "genepool.diversity/1",
         "dataset": {"uri": catalogue.dataset.uri, "n": catalogue.n, "root": catalogue.root().hex()},
-        "sdi": index.to_json(),
-        "styles": index.styles,
-        "vendi": vendi,
-        "on_support": index.on_support,
-        "near_duplicates": redundant_share(labels),
-        "prototypes": {
-            "hill": list(spread.hill),
-            "under_represented": len(spread.under),
-            "of": len(spread.counts),
-        },
-        "verified_human": 0 if verified is None else int(verified.sum()),
-        "panel": index.panel,
+        **found,
     }
+
+
+def _interval(found: dict[str, Any], digits: int = 2, factor: float = 1.0) -> str:
+    value, lower, upper = (
+        "∞" if found[key] is None else f"{factor * found[key]:.{digits}f}"
+        for key in ("value", "lower", "upper")
+    )
+    return f"{value} [{lower}, {upper}]"
 
 
 def _sentence(found: dict[str, Any]) -> str:
     sdi = found["sdi"]
     return (
-        f"style diversity {sdi['value']:.2f} [{sdi['lower']:.2f}, {sdi['upper']:.2f}] of {sdi['n']:,} "
-        f"images: about {found['styles']:.0f} styles"
+        f"style diversity {_interval(sdi)} of {sdi['n']:,} images: about {found['styles']:.0f} "
+        f"style{'' if round(found['styles']) == 1 else 's'}"
     )
 
 
 def _lines(found: dict[str, Any], config: Config, path: str) -> list[str]:
-    floor = config.policy.diversity
-    sdi, hill = found["sdi"], found["prototypes"]["hill"]
+    floor, sdi, places = config.policy.diversity, found["sdi"], found["prototypes"]
     verdict = "at least" if sdi["value"] >= floor else "below"
+    copies = ", ".join(f"{n} by {kind}" for kind, n in found["copies"].items() if n)
     out = [
         _sentence(found),
         f"  {verdict} the floor of {floor:.2f}; a broad held-out set of human art reads about 0.89",
-        f"  on the support of {found['panel']} or verified human: {found['on_support']:.1%}",
-        f"  near-duplicates that could go: {found['near_duplicates']:.1%}",
-        f"  prototypes seen {hill[0]:.0f} of {found['prototypes']['of']}, evenly used {hill[2]:.0f}; "
-        f"{found['prototypes']['under_represented']} under-represented",
     ]
-    if found["vendi"] is not None:
-        vendi = found["vendi"]
+    if found["sdi_by_artist"] is not None:
+        out.append(f"  with whole artists as the unit of chance: {_interval(found['sdi_by_artist'])}")
+    out += [
+        f"  on the support of {found['panel']} or verified human: {found['on_support']:.1%}",
+        f"  near-duplicates that could go: {found['near_duplicates']:.1%}"
+        + (f" ({copies})" if copies else ""),
+        f"  prototypes seen {places['hill'][0]:.0f} of {places['of']}, evenly used {places['hill'][2]:.0f}; "
+        f"{places['under_represented']} under-represented",
+        *_missing(places["missing"], "under-represented"),
+    ]
+    for column, shares in found["groups"].items():
+        rare = ", ".join(f"{g['name']} ({g['count']:.0f})" for g in shares["under_represented"][:_SLICES])
         out.append(
-            f"  raw Vendi score of order 2: {vendi['value']:.1f} [{vendi['lower']:.1f}, {vendi['upper']:.1f}]"
+            f"  {column}: {shares['groups']} named, evenly used {shares['hill'][2]:.0f}"
+            + (f"; few images: {rare}" if rare else "")
         )
+    for column, slices in found["slices"].items():
+        low = sorted(slices.items(), key=lambda kv: kv[1]["value"])[:_SLICES]
+        out += [f"  {column} {name}: {_interval(e)} of {e['n']:,} images" for name, e in low]
+    if found["vendi"] is not None:
+        out.append(f"  raw Vendi score of order 2: {_interval(found['vendi'], 1)}, which noise would raise")
+    if found["reference"] is not None:
+        out += _compared(found["reference"])
     if sdi["value"] < floor:
         out.append("next: genepool.inject_diversity(dataset, reserve=…) in Python re-weights and retrieves")
     else:
         out.append(f"next: genepool check {path}")
     return out
+
+
+def _missing(rows: list[dict[str, Any]], word: str) -> list[str]:
+    named = [
+        f"{row['like'] or 'prototype ' + str(row['prototype'])} ({row['count']:.0f} of {row['expected']:.1f})"
+        for row in rows[:_SLICES]
+    ]
+    return [f"  most {word}: {', '.join(named)}"] if named else []
+
+
+def _compared(found: dict[str, Any]) -> list[str]:
+    ufr = found["ufr"]
+    return [
+        f"against the reference of {found['n']:,} images:",
+        f"  unique features retained {_interval(ufr, 1)} %, rarest quarter {_interval(ufr['tail'], 1)} %",
+        f"  features present at all {_interval(ufr['presence'], 1, 100.0)} %",
+        f"  density {_interval(found['density'])}, coverage {_interval(found['coverage'])}",
+        f"  Fréchet distance {_interval(found['frechet'])}, two like sets would read "
+        f"{found['frechet']['floor']:.2f}; kernel distance {_interval(found['kernel'], 3)}",
+        *_missing(found["lost"]["missing"], "lost"),
+    ]

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genepool.diversity._duplicates import cluster_weights, near_duplicates
+from genepool.diversity._catalogue import catalogue_copies, style_vectors, verified_human
 from genepool.diversity._panel import Panel
-from genepool.diversity._style import StyleEstimate, style_diversity
+from genepool.diversity._style import LEAST, StyleEstimate, style_diversity
 from genepool.errors import MeasureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from genepool.config import Config
+    from genepool.diversity._copies import Copies
     from genepool.store import Catalogue
 
-__all__ = ["StyleDiversityIndex", "duplicate_labels", "style_vectors", "verified_human"]
+__all__ = ["StyleDiversityIndex", "distinct_weights"]
 
 
 class StyleDiversityIndex:
@@ -80,7 +81,7 @@ class StyleDiversityIndex:
 
         Raises:
             SourceError: Nothing to read.
-            MeasureError: Fewer than two images, or vectors of another embedder than the panel's.
+            MeasureError: Fewer than three different images, or vectors of another embedder than the panel's.
         """
         from genepool import dataset as datasets
         from genepool import scan, store
@@ -94,6 +95,7 @@ class StyleDiversityIndex:
         catalogue: Catalogue,
         verified: NDArray[np.bool_] | None = None,
         weights: NDArray[np.float64] | None = None,
+        groups: Sequence[str] | None = None,
     ) -> StyleEstimate:
         """The index of a catalogue.
 
@@ -101,16 +103,17 @@ class StyleDiversityIndex:
             catalogue: Live rows of one dataset.
             verified: ``(n,)`` verified human images, in the order of ``catalogue.table()``; None: as settled
                 (column ``human`` of ``catalogue.origins()``), nobody where nothing is settled.
-            weights: ``(n,)`` multiplicities; None: 1/cluster size of near-duplicates.
+            weights: ``(n,)`` multiplicities; None: 1/cluster size of copies.
+            groups: ``(n,)`` artists or shards; given, the interval is over whole groups (`style_diversity`).
 
         Raises:
-            MeasureError: Fewer than two images, or vectors of another embedder than the panel's.
+            MeasureError: Fewer than three different images, or vectors of another embedder than the panel's.
         """
         panel = self.panel
-        if catalogue.n < 2:
+        if catalogue.n < LEAST:
             raise MeasureError(
-                f"index: expected at least two readable images, found {catalogue.n}",
-                hint="add images; one image has no diversity",
+                f"index: expected at least three readable images, found {catalogue.n}",
+                hint="add images; one image has no diversity, and two have no interval",
             )
         vectors, lost = style_vectors(catalogue, panel)
         if verified is None:
@@ -118,57 +121,20 @@ class StyleDiversityIndex:
         if verified is not None:
             verified = verified & ~lost
         if weights is None:
-            weights = cluster_weights(duplicate_labels(catalogue))
-        return style_diversity(vectors, panel, verified, weights, self.config.policy.alpha)
+            weights = distinct_weights(catalogue_copies(catalogue, verified))
+        return style_diversity(vectors, panel, verified, weights, self.config.policy.alpha, groups)
 
 
-def style_vectors(
-    catalogue: Catalogue, panel: Panel
-) -> tuple[Callable[[], Iterator[NDArray[np.float32]]], NDArray[np.bool_]]:
-    """A catalogue's style vectors, to be read as often as needed, and which images have none.
-
-    An image on which the embedder failed gets a place far off the panel's support: it counts, as no style.
+def distinct_weights(copies: Copies) -> NDArray[np.float64]:
+    """1/cluster size of each image.
 
     Raises:
-        MeasureError: No image has a vector, or some are of another embedder than the panel's.
+        MeasureError: Fewer than three clusters: nearly everything is a copy.
     """
-    names = catalogue.table(["embedder"]).column("embedder").to_pylist()
-    lost = np.array([name is None for name in names], bool)
-    if lost.all():
+    n = len(copies.labels)
+    if n and (different := int(copies.labels.max()) + 1) < LEAST:
         raise MeasureError(
-            f"index: expected vectors of {panel.embedder}, found none for {len(names)} images",
-            hint="genepool scan PATH --rescan",
+            f"index: expected at least three different images, found {different} and {n - different} copies",
+            hint="add other images; copies of a picture count as one",
         )
-    for name in {name for name in names if name is not None}:
-        panel.check_embedder(str(name))
-    nowhere = (panel.mean + 1e3).astype(np.float32)
-
-    def start() -> Iterator[NDArray[np.float32]]:
-        at = 0
-        for part in catalogue.vectors("style"):
-            gone = lost[at : at + len(part)]
-            at += len(part)
-            if gone.any():
-                part[gone] = nowhere
-            yield part
-
-    return start, lost
-
-
-def verified_human(catalogue: Catalogue) -> NDArray[np.bool_] | None:
-    """Which images are settled as verified human, in the catalogue's order; None where nothing is settled."""
-    origins = catalogue.origins()
-    if origins is None:
-        return None
-    flags: NDArray[np.bool_] = np.asarray(origins.column("human").to_numpy(zero_copy_only=False), bool)
-    if len(flags) != catalogue.n:
-        raise MeasureError(
-            f"origins of {len(flags)} images beside a catalogue of {catalogue.n}",
-            hint="run the check again: genepool check PATH",
-        )
-    return flags
-
-
-def duplicate_labels(catalogue: Catalogue) -> NDArray[np.int64]:
-    """Near-duplicate clusters of a catalogue's images, in its order."""
-    return near_duplicates(catalogue.table(["phash"]).column("phash").to_pylist())
+    return copies.weights

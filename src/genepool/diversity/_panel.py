@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 import zipfile
 from dataclasses import dataclass, field, fields
@@ -34,11 +35,13 @@ class Panel:
         name: Name of the panel, with its version.
         embedder: ``name@version`` of the embedder whose vectors it was made from; no other fits.
         mean: ``(d_raw,)`` mean of the embedder's vectors.
-        projection: ``(d_raw, d)`` shrinkage PCA whitening (Ledoit & Wolf 2004), strongest direction first.
-        prototypes: ``(K, d)`` centres of the panel's styles, whitened.
+        projection: ``(d_raw, d)`` whitening to d directions of style, strongest first; or ``(d_raw, d + 1)``,
+            the last column then being the *artefact axis*, which tells noise from pictures.
+        prototypes: ``(K, d)`` or ``(K, d + 1)`` centres of the panel's styles, whitened.
         shares: ``(K,)`` share of the panel at each prototype; they sum to 1.
         radii: ``(K,)`` 95th percentile of the distance of a prototype's members.
         reach: Distance to the nearest prototype up to which an image counts as on support.
+        limit: Place on the artefact axis up to which it does; infinite where there is no such axis.
         frequencies: ``(D, d)`` frozen standard normal directions of the random Fourier features.
         bandwidth: Standard deviation of the Gaussian kernel, in whitened units.
         reference: Effective number of styles (order 2) that scores 1 on the index.
@@ -57,6 +60,7 @@ class Panel:
     frequencies: NDArray[np.float64]
     bandwidth: float
     reference: float
+    limit: float = math.inf
     notes: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
 
@@ -71,10 +75,13 @@ class Panel:
         object.__setattr__(self, "digest", self._digest())
 
     def _check_shapes(self) -> None:
-        d = self.projection.shape[-1]
+        if math.isnan(self.limit) or self.limit == -math.inf:
+            raise MeasureError(f"panel {self.name!r}: limit must be a number, found {self.limit}")
+        width = self.projection.shape[-1]
+        d = width - 1 if math.isfinite(self.limit) else width
         expected = {
             "mean": (self.projection.shape[0],),
-            "prototypes": (len(self.prototypes), d),
+            "prototypes": (len(self.prototypes), width),
             "shares": (len(self.prototypes),),
             "radii": (len(self.prototypes),),
             "frequencies": (len(self.frequencies), d),
@@ -94,6 +101,8 @@ class Panel:
         digest = hashlib.sha256(f"{FORMAT}\n{self.name}\n{self.embedder}\n".encode())
         for name in _NUMBERS:
             digest.update(f"{name} {getattr(self, name)!r}\n".encode())
+        if math.isfinite(self.limit):
+            digest.update(f"limit {self.limit!r}\n".encode())
         for name in _ARRAYS:
             array = getattr(self, name).astype("<f4")
             digest.update(f"{name} {array.shape}\n".encode() + array.tobytes())
@@ -102,7 +111,7 @@ class Panel:
     # ------------------------------------------------------------------------------------ use
 
     def whiten(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
-        """Embedder vectors ``(n, d_raw)`` → whitened ``(n, d)``.
+        """Embedder vectors ``(n, d_raw)`` → whitened ``(n, d)``, or ``(n, d + 1)`` with the artefact axis.
 
         Raises:
             MeasureError: Another width, or NaN or infinite values (the first row is named).
@@ -123,19 +132,27 @@ class Panel:
         return whitened
 
     def nearest(self, whitened: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Index of, and distance to, the nearest prototype of each row."""
-        half = 0.5 * np.einsum("kd,kd->k", self.prototypes, self.prototypes)
-        near = (whitened @ self.prototypes.T - half).argmax(axis=1)
-        gap = whitened - self.prototypes[near]
+        """Index of, and distance in style to, the nearest prototype of each row."""
+        places, centres = self.style(whitened), self.style(self.prototypes)
+        half = 0.5 * np.einsum("kd,kd->k", centres, centres)
+        near = (places @ centres.T - half).argmax(axis=1)
+        gap = places - centres[near]
         return near, np.sqrt(np.einsum("nd,nd->n", gap, gap))
 
+    def style(self, whitened: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The directions of style of whitened rows, without the artefact axis: a view."""
+        return whitened[:, : self.frequencies.shape[1]]
+
     def supported(self, whitened: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which rows lie within `reach` of a prototype: where human pictures were seen."""
-        return self.nearest(whitened)[1] <= self.reach
+        """Which rows lie where human pictures were seen: within `reach` of a prototype, up to `limit`."""
+        on: NDArray[np.bool_] = self.nearest(whitened)[1] <= self.reach
+        if math.isfinite(self.limit):
+            on &= whitened[:, -1] <= self.limit
+        return on
 
     def features(self, whitened: NDArray[np.float64]) -> NDArray[np.float64]:
         """Random Fourier features ``(n, 2D)`` of the Gaussian kernel (Rahimi & Recht 2007), of length 1."""
-        angle = whitened @ (self.frequencies.T / self.bandwidth)
+        angle = self.style(whitened) @ (self.frequencies.T / self.bandwidth)
         waves = np.empty((len(angle), 2 * angle.shape[1]))
         np.cos(angle, out=waves[:, : angle.shape[1]])
         np.sin(angle, out=waves[:, angle.shape[1] :])

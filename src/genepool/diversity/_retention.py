@@ -39,30 +39,43 @@ class RetentionEstimate(Estimate):
     100: as many of the reference's features as a fresh sample of the reference shows. 0: none.
 
     Attributes:
-        tail: The same over the rarest quarter of the prototypes.
+        tail: The same over the rarest quarter of the prototypes, with its own interval.
         seen: Share of the prototypes of which anything was seen at all, in [0, 1].
+        presence: Share of which anything would be seen in a set without end, with its interval: `seen` and
+            what those that were met only once or twice say of those that were not met (Good 1953; Chao
+            1984).
     """
 
-    __slots__ = ("seen", "tail")
+    __slots__ = ("presence", "seen", "tail")
 
-    tail: float
+    tail: Estimate
     seen: float
+    presence: Estimate
 
     @classmethod
     def build(
-        cls, base: tuple[float, float, float, int, str, float], tail: float, seen: float
+        cls,
+        base: tuple[float, float, float, int, str, float],
+        tail: Estimate,
+        seen: float,
+        presence: Estimate,
     ) -> RetentionEstimate:
         """From the arguments of `Estimate` and the facts behind it."""
         self = cls(*base)
-        self.tail, self.seen = tail, seen
+        self.tail, self.seen, self.presence = tail, seen, presence
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RetentionEstimate.build, (self.__getnewargs__(), self.tail, self.seen)
+        return RetentionEstimate.build, (self.__getnewargs__(), self.tail, self.seen, self.presence)
 
     def to_json(self) -> dict[str, Any]:
-        """The estimate with its tail and its share of prototypes seen."""
-        return {**super().to_json(), "tail": self.tail, "seen": self.seen}
+        """The estimate with its tail, the share of prototypes seen, and the share that there is."""
+        return {
+            **super().to_json(),
+            "tail": self.tail.to_json(),
+            "seen": self.seen,
+            "presence": self.presence.to_json(),
+        }
 
 
 class FeatureAtlas:
@@ -162,17 +175,54 @@ class FeatureAtlas:
         drawn = rng.multinomial(size, counts / n, _ROUNDS)[:, :-1] / size
         fresh = rng.multinomial(size, self.held_out / m, _ROUNDS)[:, :-1] / size
         rare = np.argsort(self.shares, kind="stable")[: max(1, len(self.shares) // 4)]
-        ratio = 100.0 * self._kept(drawn) / np.maximum(self._kept(fresh), 1e-12)
-        tail = 100.0 * self._kept(drawn, rare).mean() / max(float(self._kept(fresh, rare).mean()), 1e-12)
-        value = 100.0 * float(self._kept(drawn).mean() / max(float(self._kept(fresh).mean()), 1e-12))
-        lower, upper = (float(v) for v in np.quantile(ratio, [alpha / 2, 1 - alpha / 2]))
         method = METHOD.format(k=len(self.shares), m=m)
-        base = (value, min(lower, value), max(upper, value), n, method, alpha)
-        return RetentionEstimate.build(base, float(tail), float((counts[:-1] > 0).mean()))
+        base = (*self._relative(drawn, fresh, slice(None), alpha), n, method, alpha)
+        tail = Estimate(*self._relative(drawn, fresh, rare, alpha), n, f"rarest quarter: {method}", alpha)
+        again = rng.multinomial(n, counts / n, _ROUNDS)[:, :-1]
+        return RetentionEstimate.build(
+            base, tail, float((counts[:-1] > 0).mean()), _presence(counts[:-1], again, n, alpha)
+        )
+
+    def _relative(
+        self, drawn: NDArray[np.float64], fresh: NDArray[np.float64], which: Any, alpha: float
+    ) -> tuple[float, float, float]:
+        """Per cent of what a fresh sample shows, with its percentile interval."""
+        ours, theirs = self._kept(drawn, which), self._kept(fresh, which)
+        value = 100.0 * float(ours.mean() / max(float(theirs.mean()), 1e-12))
+        ratio = 100.0 * ours / np.maximum(theirs, 1e-12)
+        lower, upper = (float(v) for v in np.quantile(ratio, [alpha / 2, 1 - alpha / 2]))
+        return value, min(lower, value), max(upper, value)
 
     def _kept(self, shares: NDArray[np.float64], which: Any = slice(None)) -> NDArray[np.float64]:
         kept: NDArray[np.float64] = np.minimum(1.0, shares[:, which] / self.shares[which]).mean(axis=1)
         return kept
+
+
+def _presence(counts: NDArray[np.int64], again: NDArray[np.int64], n: int, alpha: float) -> Estimate:
+    """Share of the prototypes that are there at all: those seen and, by Chao's bound, those still hidden.
+
+    What was seen is certain. The hidden share has a log-normal interval (Chao 1987) with the spread of the
+    bootstrap ``again``.
+    """
+    from scipy.special import ndtri
+
+    value, spread = float(_chao(counts[None])[0]), float(np.std(_chao(again), ddof=1))
+    seen, quantile = float((counts > 0).mean()), float(ndtri(1.0 - alpha / 2.0))
+    hidden = value - seen
+    if hidden > 1e-12:
+        factor = float(np.exp(min(700.0, quantile * np.sqrt(np.log1p((spread / hidden) ** 2)))))
+        lower, upper = seen + hidden / factor, seen + hidden * factor
+    else:
+        lower, upper = seen, seen + quantile * spread
+    method = f"Chao's lower bound (Good 1953; Chao 1984) over {len(counts)} prototypes; log-normal interval"
+    return Estimate(value, lower, min(1.0, upper), n, method, alpha)
+
+
+def _chao(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    once, twice = (counts == 1).sum(axis=1), (counts == 2).sum(axis=1)
+    hidden = once * (once - 1) / (2.0 * (twice + 1.0))
+    shares: NDArray[np.float64] = np.minimum(1.0, ((counts > 0).sum(axis=1) + hidden) / counts.shape[1])
+    return shares
 
 
 def feature_retention(

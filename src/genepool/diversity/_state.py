@@ -85,13 +85,13 @@ class StyleState:
             on |= np.asarray(verified, bool)
         if self.anchors is not None and len(self.anchors) and not on.all():
             rest = np.flatnonzero(~on)
-            far = whitened[rest]
+            far, anchors = self.panel.style(whitened[rest]), self.panel.style(self.anchors)
             for at in range(0, len(far), 1024):
                 part = far[at : at + 1024]
                 gap = (
                     np.einsum("nd,nd->n", part, part)[:, None]
-                    + np.einsum("ad,ad->a", self.anchors, self.anchors)
-                    - 2.0 * part @ self.anchors.T
+                    + np.einsum("ad,ad->a", anchors, anchors)
+                    - 2.0 * part @ anchors.T
                 )
                 on[rest[at : at + 1024]] = gap.min(axis=1) <= self.panel.reach**2
         return on

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genepool.diversity._batches import aligned, batches, column
+from genepool.diversity._blocks import BlockStates
 from genepool.diversity._state import SpreadState, StyleState
 from genepool.errors import MeasureError
 from genepool.records import Estimate
@@ -19,14 +20,26 @@ if TYPE_CHECKING:
 
     from genepool.diversity._panel import Panel
 
-__all__ = ["StyleEstimate", "find_anchors", "index_of", "second_pass", "style_diversity"]
+__all__ = [
+    "LEAST",
+    "StyleEstimate",
+    "effective",
+    "find_anchors",
+    "index_of",
+    "second_pass",
+    "style_diversity",
+]
 
 MOST_ANCHORS = 4096
 SECOND_PASS = 4096
+LEAST = 3
+"""Images of equal weight that an interval needs."""
 METHOD = (
     "ln VS2 / ln {reference:.0f}: order-2 Vendi score (effective number of styles), unbiased, over images on "
-    "the support of panel {name}, the rest as one style; U-statistic interval (Hoeffding 1948)"
+    "the support of panel {name}, the rest as one style; {interval}"
 )
+OVER_IMAGES = "U-statistic interval (Hoeffding 1948)"
+OVER_GROUPS = "bootstrap over {count} blocks of whole groups"
 
 
 class StyleEstimate(Estimate):
@@ -35,7 +48,7 @@ class StyleEstimate(Estimate):
     0: one style. 1: as many as a panel-wide set of human art (a broad held-out human set reads about 0.89).
 
     Attributes:
-        styles: Effective number of styles, VS2 = 1 / purity.
+        styles: Effective number of styles, VS2 = 1 / purity; at most as many as there are images.
         purity: Mean squared style similarity of two different images.
         on_support: Share of the images on the panel's support (or verified human).
         panel: Name of the panel.
@@ -56,27 +69,29 @@ class StyleEstimate(Estimate):
         purity: float,
         on_support: float,
         panel: str,
+        most: float = math.inf,
     ) -> StyleEstimate:
-        """From the arguments of `Estimate` and the facts behind it."""
+        """From the arguments of `Estimate` and the facts behind it; ``most``: images that these are worth."""
         self = cls(*base)
         self.purity = purity
-        self.styles = 1.0 / purity if purity > 0 else math.inf
+        self.styles = min(most, 1.0 / purity if purity > 0 else math.inf)
         self.on_support = on_support
         self.panel = panel
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        facts = (self.purity, self.on_support, self.panel)
+        facts = (self.purity, self.on_support, self.panel, self.styles)
         return _rebuild, (self.__getnewargs__(), facts)
 
 
 def _rebuild(base: tuple[Any, ...], facts: tuple[Any, ...]) -> StyleEstimate:
-    purity, on_support, panel = facts
+    purity, on_support, panel, most = facts
     return StyleEstimate.build(
         base,
         purity=purity,
         on_support=on_support,
         panel=panel,
+        most=most,
     )
 
 
@@ -86,6 +101,7 @@ def style_diversity(
     verified: Any = None,
     weights: Any = None,
     alpha: float = 0.05,
+    groups: Any = None,
 ) -> StyleEstimate:
     """The style diversity index of a set, in [0, 1].
 
@@ -99,22 +115,54 @@ def style_diversity(
         verified: ``(n,)`` verified human images: on support wherever they lie, and what is near them too.
         weights: ``(n,)`` multiplicities; 1/cluster size for near-duplicates. None: all 1.
         alpha: 1 − confidence of the interval.
+        groups: ``(n,)`` labels of artists or shards. None: the interval is over images, as if each had been
+            found by itself. Given: over whole groups (block bootstrap), which is right where a few artists or
+            shards brought many images each.
 
     Returns:
         The index with its interval, in [0, 1].
 
     Raises:
-        MeasureError: NaN, fewer than two images, one-shot iterator, lengths that differ.
+        MeasureError: NaN, fewer than three different images, fewer than eight groups, one-shot iterator,
+            lengths that differ.
     """
     if not 0 < alpha < 1:
         raise MeasureError(f"index: expected 0 < alpha < 1, found {alpha}")
     start = batches(vectors)
     checked, weight = column(verified, "verified", bool), column(weights, "weights", float)
-    state = StyleState(panel, find_anchors(start, panel, checked))
+    anchors = find_anchors(start, panel, checked)
+    if groups is not None:
+        blocks = BlockStates(panel, anchors, groups)
+        blocks.fill(start, checked, weight)
+        state = blocks.whole()
+        _enough(state)
+        return _finished(
+            state,
+            blocks.deviation(),
+            len(blocks.states) - 1.0,
+            OVER_GROUPS.format(count=len(blocks.states)),
+            alpha,
+        )
+    state = StyleState(panel, anchors)
     for part, (human, multiple) in aligned(start(), checked, weight):
         state.update(part, human, multiple)
-    state.purity()  # refuses what has no pairs before the second pass reads everything again
+    _enough(state)  # refuses what has no interval before the second pass reads everything again
     return index_of(state, second_pass(start, state, checked, weight), alpha)
+
+
+def _enough(state: StyleState) -> None:
+    state.purity()
+    if (count := effective(state)) < LEAST:
+        raise MeasureError(
+            f"index: expected at least {LEAST} different images for an interval, found {state.n} "
+            f"that count as {count:.1f}",
+            hint="add images; copies of one picture count as one",
+        )
+
+
+def effective(state: StyleState) -> float:
+    """How many images of equal weight these are worth: (Σw)² / Σw² (Kish 1965)."""
+    return state.weight**2 / (state.squares_on + state.squares_off)
 
 
 def find_anchors(
@@ -164,24 +212,31 @@ def index_of(state: StyleState, spread: SpreadState, alpha: float = 0.05) -> Sty
     Raises:
         MeasureError: Fewer than two images.
     """
-    from scipy.special import stdtrit
-
-    purity = state.purity()
-    scale = math.log(state.panel.reference)
-    effective = state.weight**2 / (state.squares_on + state.squares_off)
-    # A purity of nothing at all (a few unlike images) is only known to be below about one pair's worth.
-    floor = 1.0 / max(1.0, effective * (effective - 1.0))
-    bounded = max(purity, floor)
-    error = spread.deviation() / bounded
+    purity, floor = state.purity(), _floor(state)
+    error = spread.deviation() / max(purity, floor)
     if purity < floor:
         error = max(error, 1.0)
-    reach = float(stdtrit(max(1.0, effective - 1.0), 1.0 - alpha / 2.0)) * error
-    middle = -math.log(bounded)
+    return _finished(state, error, effective(state) - 1.0, OVER_IMAGES, alpha)
+
+
+def _floor(state: StyleState) -> float:
+    """A purity of nothing at all (a few unlike images) is only known to be below about one pair's worth."""
+    worth = effective(state)
+    return 1.0 / max(1.0, worth * (worth - 1.0))
+
+
+def _finished(state: StyleState, error: float, freedom: float, interval: str, alpha: float) -> StyleEstimate:
+    """The estimate, from the standard error of ln purity."""
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(max(1.0, freedom), 1.0 - alpha / 2.0)) * error
+    middle, scale = -math.log(max(state.purity(), _floor(state))), math.log(state.panel.reference)
     value, lower, upper = (min(1.0, max(0.0, x / scale)) for x in (middle, middle - reach, middle + reach))
-    method = METHOD.format(reference=state.panel.reference, name=state.panel.name)
+    method = METHOD.format(reference=state.panel.reference, name=state.panel.name, interval=interval)
     return StyleEstimate.build(
         (value, lower, upper, state.n, method, alpha),
-        purity=purity,
+        purity=state.purity(),
         on_support=state.n_on / state.n,
         panel=state.panel.name,
+        most=effective(state),
     )

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from genepool.diversity._panel import Panel
 
-__all__ = ["StyleMap", "commonness", "style_map"]
+__all__ = ["StyleMap", "commonness", "commonness_of", "extremes", "style_map"]
+
+SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,7 @@ class StyleMap:
             (two Poisson standard deviations); most missing first.
         off_support: Weight of the images off the panel's support.
         hill: Effective numbers of prototypes of order 0, 1 and 2 (Hill 1973).
+        names: What the panel calls its prototypes; empty where it has no names.
     """
 
     counts: NDArray[np.float64]
@@ -38,6 +41,25 @@ class StyleMap:
     under: NDArray[np.intp]
     off_support: float
     hill: tuple[float, float, float]
+    names: tuple[str, ...] = ()
+
+    def to_json(self, most: int = 20) -> dict[str, Any]:
+        """Hill numbers, and the prototypes that are missing most with their counts."""
+        return {
+            "of": len(self.counts),
+            "hill": list(self.hill),
+            "off_support": self.off_support,
+            "under_represented": len(self.under),
+            "missing": [
+                {
+                    "prototype": k,
+                    "like": self.names[k] if k < len(self.names) else "",
+                    "count": float(self.counts[k]),
+                    "expected": float(self.expected[k]),
+                }
+                for k in self.under[:most].tolist()
+            ],
+        }
 
 
 def commonness(vectors: Any, panel: Panel, verified: Any = None, weights: Any = None) -> NDArray[np.float64]:
@@ -54,27 +76,45 @@ def commonness(vectors: Any, panel: Panel, verified: Any = None, weights: Any = 
     Raises:
         MeasureError: As `style_diversity`.
     """
+    state = StyleState(panel, find_anchors(batches(vectors), panel, column(verified, "verified", bool)))
+    return commonness_of(vectors, state, verified, weights)[0]
+
+
+def commonness_of(
+    vectors: Any, state: StyleState, verified: Any = None, weights: Any = None, step: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Commonness of every ``step``-th image in an empty state that is filled here, and which are on support.
+
+    Raises:
+        MeasureError: As `style_diversity`.
+    """
     start = batches(vectors)
     checked, weight = column(verified, "verified", bool), column(weights, "weights", float)
-    state = StyleState(panel, find_anchors(start, panel, checked))
     for part, (human, multiple) in aligned(start(), checked, weight):
         state.update(part, human, multiple)
     state.purity()
-    values = []
+    values, support, at = [], [], 0
     for part, (human, multiple) in aligned(start(), checked, weight):
-        whitened = panel.whiten(part)
-        own = np.ones(len(part)) if multiple is None else multiple
-        values.append(likeness(state, whitened, state.on_support(whitened, human), own))
-    return np.concatenate(values)
+        chosen = slice(-at % step, None, step)
+        at += len(part)
+        whitened = state.panel.whiten(part[chosen])
+        own = np.ones(len(whitened)) if multiple is None else multiple[chosen]
+        on = state.on_support(whitened, None if human is None else human[chosen])
+        values.append(likeness(state, whitened, on, own))
+        support.append(on)
+    return np.concatenate(values), np.concatenate(support)
 
 
-def style_map(vectors: Any, panel: Panel, weights: Any = None) -> StyleMap:
+def style_map(
+    vectors: Any, panel: Panel, weights: Any = None, shares: NDArray[np.float64] | None = None
+) -> StyleMap:
     """Count a set's images at the panel's prototypes.
 
     Args:
         vectors: As in `style_diversity`.
         panel: The reference.
         weights: As in `style_diversity`.
+        shares: ``(K,)`` what is expected at each prototype; None: the panel's own shares.
 
     Raises:
         MeasureError: NaN, lengths that differ, a one-shot iterator.
@@ -82,16 +122,35 @@ def style_map(vectors: Any, panel: Panel, weights: Any = None) -> StyleMap:
     counts = np.zeros(len(panel.prototypes))
     off = 0.0
     for part, (multiple,) in aligned(batches(vectors)(), column(weights, "weights", float)):
-        near, distance = panel.nearest(panel.whiten(part))
+        whitened = panel.whiten(part)
+        near, on = panel.nearest(whitened)[0], panel.supported(whitened)
         own = np.ones(len(part)) if multiple is None else multiple
-        on = distance <= panel.reach
         counts += np.bincount(near[on], own[on], len(counts))
         off += float(own[~on].sum())
-    expected = panel.shares * (counts.sum() + off)
+    expected = (panel.shares if shares is None else shares) * (counts.sum() + off)
     missing = expected - counts
     order = np.argsort(-missing, kind="stable")
     low = (counts < 0.5 * expected) & (missing > 2.0 * np.sqrt(expected))
     under = order[low[order]]
     shares = counts / max(counts.sum(), 1e-300)
     hill = [float(np.exp(entropy(shares, q))) if counts.any() else 0.0 for q in (0.0, 1.0, 2.0)]
-    return StyleMap(counts, expected, under, off, (hill[0], hill[1], hill[2]))
+    names = tuple(map(str, panel.notes.get("prototypes", ())))
+    return StyleMap(counts, expected, under, off, (hill[0], hill[1], hill[2]), names)
+
+
+def extremes(
+    common: NDArray[np.float64], labels: NDArray[np.int64] | None = None, shown: int = SHOWN
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which images are the rarest and which the commonest, one of each cluster of copies.
+
+    Args:
+        common: As `commonness` returned.
+        labels: Clusters of copies; None: every image by itself.
+        shown: How many of each; at most a third of the images.
+    """
+    order = np.argsort(common, kind="stable")
+    if labels is not None:
+        _, first = np.unique(labels[order], return_index=True)
+        order = order[np.sort(first)]
+    few = min(shown, len(order) // 3)
+    return order[:few], order[::-1][:few]

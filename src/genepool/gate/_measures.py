@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genepool.config import Config
+    from genepool.diversity import Copies
     from genepool.prevalence import Certificate, ReviewedSet
     from genepool.store import Catalogue, Workspace
 
@@ -101,6 +102,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     """
     import pyarrow.compute as pc
 
+    from genepool.diversity import catalogue_copies
     from genepool.origin import judge_generations
 
     if origins.num_rows != catalogue.n:
@@ -130,8 +132,9 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     if config.policy.rights == "exclude":
         keep &= ~opted
     chosen = catalogue if keep.all() else catalogue.select([u for u, k in zip(uris, keep, strict=True) if k])
-    duplicates, redundant, weights, exact = _duplicates(chosen, human[keep], uris, digests, keep)
-    index, note = _diversity(chosen, human[keep], weights, config)
+    copies = catalogue_copies(chosen, human[keep]) if chosen.n else None
+    duplicates, redundant, exact = _duplicates(copies, uris, digests, keep)
+    index, note, looks_like = _diversity(chosen, human[keep], copies, config)
     from genepool.prevalence import ReviewedSet
 
     reviewed = ReviewedSet.of(catalogue, origins, workspace)
@@ -169,6 +172,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
         certificate=certificate,
         extra={
             "certificate": certificate.to_json(),
+            **({"diversity": looks_like} if looks_like else {}),
             "uncanny": list(looks.uncanny),
             **_extra(catalogue, origins, signals, exact, len(redundant)),
             "detector": _judge(catalogue, workspace, config),
@@ -242,59 +246,52 @@ def _findings(origins: pa.Table, uris: list[str], digests: list[str]) -> tuple[C
 
 
 def _duplicates(
-    catalogue: Catalogue,
-    human: NDArray[np.bool_],
-    uris: list[str],
-    digests: list[str],
-    keep: NDArray[np.bool_],
-) -> tuple[Estimate | None, tuple[Case, ...], NDArray[np.float64], int]:
-    """Clusters of near-duplicates: the share that repeats, the repeats, and 1/size weights.
+    copies: Copies | None, uris: list[str], digests: list[str], keep: NDArray[np.bool_]
+) -> tuple[Estimate | None, tuple[Case, ...], int]:
+    """The share of images that repeat another one, those images, and how many repeat its very bytes.
 
-    In each cluster the verified human image is kept, then the largest, then the first by name.
+    In each cluster the verified human image is kept, then the one with the most pixels, then the largest
+    file, then the first by name.
     """
-    from genepool.diversity import near_duplicates
-
-    if catalogue.n == 0:
-        return None, (), np.ones(0), 0
-    table = catalogue.table(["phash", "width", "height", "sha256"])
-    hashes = np.frombuffer(b"".join(table.column("phash").to_pylist()), np.uint8).reshape(-1, 32)
-    labels = np.asarray(near_duplicates(hashes))
-    area = table.column("width").to_numpy().astype(np.int64) * table.column("height").to_numpy()
-    order = np.lexsort((np.arange(len(labels)), -area, ~human, labels))
-    first = np.ones(len(labels), bool)
-    first[1:] = labels[order][1:] != labels[order][:-1]
-    keeper = np.empty(len(labels), np.int64)
-    keeper[order] = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
-    extra = np.flatnonzero(keeper != np.arange(len(labels)))
-    where = np.flatnonzero(keep)
-    digest = table.column("sha256").to_pylist()
-    exact = int(sum(digest[i] == digest[keeper[i]] for i in extra))
-    cases = tuple(
-        Case(
-            uris[where[i]],
-            "duplicate" if digest[i] == digest[keeper[i]] else "near-duplicate",
-            f"repeats {uris[where[keeper[i]]]}",
-            "GP303",
-            digests[where[i]],
+    if copies is None:
+        return None, (), 0
+    where, extra = np.flatnonzero(keep), copies.redundant
+    exact = 0
+    cases = []
+    for i in extra.tolist():
+        mine, kept = where[i], where[copies.keep[i]]
+        same = digests[mine] == digests[kept]
+        exact += same
+        cases.append(
+            Case(
+                uris[mine],
+                "duplicate" if same else "near-duplicate",
+                f"repeats {uris[kept]}, which is kept: {copies.why[i]}",
+                "GP303",
+                digests[mine],
+            )
         )
-        for i in extra
+    n = len(copies.labels)
+    share = len(extra) / n
+    method = (
+        "share of images that copy a kept one by bytes, pixels, 256-bit perceptual hash or copy vector; "
+        "every image was compared"
     )
-    sizes = np.bincount(np.unique(labels, return_inverse=True)[1])
-    weights = 1.0 / sizes[np.unique(labels, return_inverse=True)[1]]
-    share = len(extra) / catalogue.n
-    method = "share of images within 256-bit perceptual-hash distance of a kept one; every image was compared"
-    return Estimate(share, share, share, catalogue.n, method), cases, weights, exact
+    return Estimate(share, share, share, n, method), tuple(cases), exact
 
 
 def _diversity(
-    catalogue: Catalogue, human: NDArray[np.bool_], weights: NDArray[np.float64], config: Config
-) -> tuple[Estimate | None, str]:
-    from genepool.diversity import StyleDiversityIndex
+    catalogue: Catalogue, human: NDArray[np.bool_], copies: Copies | None, config: Config
+) -> tuple[Estimate | None, str, dict[str, Any]]:
+    from genepool.diversity import portrait
 
+    if copies is None:
+        return None, "no image is left to measure", {}
     try:
-        return StyleDiversityIndex(config=config).measure(catalogue, verified=human, weights=weights), ""
+        found = portrait(catalogue, config, verified=human, copies=copies)
     except MeasureError as error:
-        return None, error.message
+        return None, error.message, {}
+    return found.sdi, "", found.to_json()
 
 
 def _extra(

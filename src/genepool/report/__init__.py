@@ -6,7 +6,8 @@ equal bytes. `plot` gives the same charts as matplotlib figures. `explanations` 
 """
 
 from genepool.report._explain import Explanation, explanations, find
+from genepool.report._looks import draw_gallery, draw_styles
 from genepool.report._page import write
 from genepool.report._plot import plot
 
-__all__ = ["Explanation", "explanations", "find", "plot", "write"]
+__all__ = ["Explanation", "draw_gallery", "draw_styles", "explanations", "find", "plot", "write"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genepool.errors import WorkspaceError
-from genepool.report import _charts, _gallery, _lineage, _losses, _people, _sections, _style
+from genepool.report import _charts, _diversity, _gallery, _lineage, _losses, _people, _sections, _style
 from genepool.report._text import count, printable
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _environment() -> jinja2.Environment:
 
 def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> dict[str, Any]:
     view = _style.look(catalogue, origins)
+    spread = _diversity.facts(decision)
     failing = _gallery.failing(decision)
     tolerated = decision.extra.get("tolerated")
     detector = decision.extra.get("detector")
@@ -121,7 +122,8 @@ def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> d
         "people": _people.looked(decision),
         "style": _charts.style_chart(view),
         "index": next((x for x in _sections.lines(decision) if x.name == "diversity"), None),
-        "extremes": _extremes(view),
+        "extremes": _extremes(view, spread),
+        "spread": spread,
         "rights": _sections.tallies(decision, "rights"),
         "duplicates": _sections.tallies(decision, "duplicates"),
         "tolerated": tolerated if isinstance(tolerated, list) else [],
@@ -135,13 +137,16 @@ def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> d
     }
 
 
-def _extremes(view: _style.StyleView | None) -> list[_gallery.Gallery]:
-    if view is None:
-        return []
-    among = f"among {count(view.compared)} images compared"
-    return [
-        _gallery.Gallery(key, title, text, tuple(_gallery.Tile(uri, "") for uri in uris), len(uris))
-        for key, title, text, uris in (
+def _extremes(view: _style.StyleView | None, spread: _diversity.Facts | None) -> list[_gallery.Gallery]:
+    if spread is not None and spread.rare:
+        among = f"among {count(spread.looked_at)} images looked at, no two of them copies"
+        rows = (
+            ("rare", "Rarest styles", f"Least like the rest of the set, {among}.", spread.rare),
+            ("common", "Commonest styles", f"Most like the rest of the set, {among}.", spread.common),
+        )
+    elif view is not None:
+        among = f"among {count(view.compared)} images compared"
+        rows = (
             ("rare", "Rarest styles", f"Farthest from their neighbours, {among}.", view.rare),
             (
                 "common",
@@ -150,6 +155,11 @@ def _extremes(view: _style.StyleView | None) -> list[_gallery.Gallery]:
                 view.common,
             ),
         )
+    else:
+        return []
+    return [
+        _gallery.Gallery(key, title, text, tuple(_gallery.Tile(uri, "") for uri in uris), len(uris))
+        for key, title, text, uris in rows
         if uris
     ]
 

@@ -1,0 +1,121 @@
+"""What the measures need of a catalogue: vectors, verified humans, copies, labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genepool.diversity._copies import Copies, find_copies
+from genepool.errors import MeasureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from genepool.diversity._panel import Panel
+    from genepool.store import Catalogue
+
+__all__ = ["catalogue_copies", "catalogue_labels", "duplicate_labels", "style_vectors", "verified_human"]
+
+_RESCAN = "genepool scan PATH --rescan"
+
+
+def style_vectors(
+    catalogue: Catalogue, panel: Panel
+) -> tuple[Callable[[], Iterator[NDArray[np.float32]]], NDArray[np.bool_]]:
+    """A catalogue's style vectors, to be read as often as needed, and which images have none.
+
+    An image on which the embedder failed gets a place far off the panel's support: it counts, as no style.
+
+    Raises:
+        MeasureError: No image has a vector, or some are of another embedder than the panel's.
+    """
+    names = catalogue.table(["embedder"]).column("embedder").to_pylist()
+    lost = np.array([name is None for name in names], bool)
+    if lost.all():
+        raise MeasureError(
+            f"index: expected vectors of {panel.embedder}, found none for {len(names)} images", hint=_RESCAN
+        )
+    for name in sorted({str(name) for name in names if name is not None}):
+        panel.check_embedder(name)
+    nowhere = (panel.mean + 1e3).astype(np.float32)
+
+    def start() -> Iterator[NDArray[np.float32]]:
+        at = 0
+        for part in catalogue.vectors("style"):
+            gone = lost[at : at + len(part)]
+            at += len(part)
+            if gone.any():
+                part[gone] = nowhere
+            yield part
+
+    return start, lost
+
+
+def verified_human(catalogue: Catalogue) -> NDArray[np.bool_] | None:
+    """Which images are settled as verified human, in the catalogue's order; None where nothing is settled."""
+    origins = catalogue.origins()
+    if origins is None:
+        return None
+    flags: NDArray[np.bool_] = np.asarray(origins.column("human").to_numpy(zero_copy_only=False), bool)
+    if len(flags) != catalogue.n:
+        raise MeasureError(
+            f"origins of {len(flags)} images beside a catalogue of {catalogue.n}",
+            hint="run the check again: genepool check PATH",
+        )
+    return flags
+
+
+def catalogue_copies(catalogue: Catalogue, human: NDArray[np.bool_] | None = None) -> Copies:
+    """Copies among a catalogue's images: by bytes, pixels, looks and, where there is one, copy vector.
+
+    Args:
+        catalogue: Live rows of one dataset.
+        human: ``(n,)`` verified human images, which are kept before others; None: as settled.
+
+    Raises:
+        MissingExtra: More than 20,000 copy vectors without faiss.
+    """
+    table = catalogue.table(["phash", "sha256", "pixel", "width", "height", "size"])
+    columns = {name: table.column(name).to_pylist() for name in ("phash", "sha256", "pixel")}
+    wide, high, size = (
+        table.column(name).to_numpy().astype(np.int64) for name in ("width", "height", "size")
+    )
+    vectors = None
+    if "copy" in catalogue.dims:
+        parts = list(catalogue.vectors("copy"))
+        if parts:
+            vectors = np.nan_to_num(np.concatenate(parts), nan=0.0)
+    return find_copies(
+        columns["phash"],
+        sha256=columns["sha256"],
+        pixel=columns["pixel"],
+        vectors=vectors,
+        human=verified_human(catalogue) if human is None else human,
+        area=wide * high,
+        size=size,
+    )
+
+
+def duplicate_labels(catalogue: Catalogue) -> NDArray[np.int64]:
+    """Cluster of copies of each of a catalogue's images, in its order."""
+    return catalogue_copies(catalogue).labels
+
+
+def catalogue_labels(catalogue: Catalogue, column: str) -> list[str]:
+    """What the sidecar (or the settled origin) says of each image in a column, "" where nothing.
+
+    Args:
+        catalogue: Live rows of one dataset.
+        column: ``artist``, ``style``, ``source``, ``model`` …
+    """
+    import orjson
+
+    origins = catalogue.origins()
+    if origins is not None and column in origins.column_names and origins.num_rows == catalogue.n:
+        return ["" if v is None else str(v) for v in origins.column(column).to_pylist()]
+    declared: list[Any] = catalogue.table(["declared"]).column("declared").to_pylist()
+    found = [orjson.loads(text).get(column) if text else None for text in declared]
+    return [v if isinstance(v, str) else "" for v in found]

@@ -1,0 +1,150 @@
+"""The index slice by slice, and who is rare: artists, styles and sources against an even share of the set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genepool.diversity._batches import aligned, batches, column
+from genepool.diversity._state import SpreadState, StyleState
+from genepool.diversity._style import LEAST, StyleEstimate, effective, find_anchors, index_of
+from genepool.diversity._vendi import entropy
+from genepool.errors import MeasureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from genepool.diversity._panel import Panel
+
+__all__ = ["GroupShares", "group_shares", "slice_indices"]
+
+_TOGETHER = 48  # slices whose matrices are in memory at once
+
+
+@dataclass(frozen=True, slots=True)
+class GroupShares:
+    """How evenly a set's images are spread over artists, styles or sources.
+
+    Attributes:
+        names: Groups, the smallest first.
+        counts: Weight of each.
+        under: Those that hold less than half of an even share, by more than chance explains (two Poisson
+            standard deviations).
+        even: The even share: images with a name over groups.
+        unnamed: Weight of the images without a name.
+        hill: Effective numbers of groups of order 0, 1 and 2 (Hill 1973).
+    """
+
+    names: tuple[str, ...]
+    counts: tuple[float, ...]
+    under: tuple[str, ...]
+    even: float
+    unnamed: float
+    hill: tuple[float, float, float]
+
+    def to_json(self, most: int = 50) -> dict[str, Any]:
+        """Counts of the ``most`` smallest and largest groups, and who is under-represented."""
+        rows = list(zip(self.names, self.counts, strict=True))
+        return {
+            "groups": len(rows),
+            "even_share": self.even,
+            "unnamed": self.unnamed,
+            "hill": list(self.hill),
+            "under_represented": [{"name": n, "count": c} for n, c in rows if n in set(self.under[:most])],
+            "largest": [{"name": n, "count": c} for n, c in rows[::-1][:most]],
+        }
+
+
+def group_shares(labels: Sequence[str], weights: Any = None) -> GroupShares:
+    """Count a set's images by label.
+
+    Args:
+        labels: One name an image, "" where there is none.
+        weights: ``(n,)`` multiplicities, 1/cluster size for copies; None: all 1.
+
+    Raises:
+        MeasureError: Lengths that differ.
+    """
+    weight = column(weights, "weights", float)
+    own = np.ones(len(labels)) if weight is None else weight
+    if len(own) != len(labels):
+        raise MeasureError(f"groups: {len(labels)} labels beside {len(own)} weights")
+    names, inverse = np.unique(np.asarray(labels, str), return_inverse=True)
+    sums = np.bincount(inverse.reshape(-1), own, len(names)) if len(names) else np.zeros(0)
+    named = names != ""
+    unnamed = float(sums[~named].sum())
+    names, sums = names[named], sums[named]
+    order = np.argsort(sums, kind="stable")
+    names, sums = names[order], sums[order]
+    total = float(sums.sum())
+    even = total / len(names) if len(names) else 0.0
+    low = (sums < 0.5 * even) & (even - sums > 2.0 * np.sqrt(even))
+    hill = [float(np.exp(entropy(sums / total, q))) if total else 0.0 for q in (0.0, 1.0, 2.0)]
+    return GroupShares(
+        tuple(map(str, names)),
+        tuple(map(float, sums)),
+        tuple(map(str, names[low])),
+        even,
+        unnamed,
+        (hill[0], hill[1], hill[2]),
+    )
+
+
+def slice_indices(
+    vectors: Any,
+    panel: Panel,
+    labels: Sequence[str],
+    verified: Any = None,
+    weights: Any = None,
+    *,
+    least: int = 30,
+    alpha: float = 0.05,
+) -> dict[str, StyleEstimate]:
+    """The style diversity index of every slice of a set, each with its own interval.
+
+    Args:
+        vectors: As in `style_diversity`; read twice for every 48 slices.
+        panel: The reference.
+        labels: One slice's name an image, "" where there is none.
+        verified: As in `style_diversity`; verified images of the whole set carry their neighbours in every
+            slice.
+        weights: As in `style_diversity`.
+        least: Smallest slice that is measured, at least three images.
+        alpha: 1 − confidence.
+
+    Raises:
+        MeasureError: As `style_diversity`.
+    """
+    start, checked = batches(vectors), column(verified, "verified", bool)
+    weight = column(weights, "weights", float)
+    names, inverse = np.unique(np.asarray(labels, str), return_inverse=True)
+    inverse = inverse.reshape(-1)
+    sizes = np.bincount(inverse, minlength=len(names))
+    chosen = [k for k in range(len(names)) if names[k] and sizes[k] >= max(LEAST, least)]
+    anchors = find_anchors(start, panel, checked)
+    found: dict[str, StyleEstimate] = {}
+    for at in range(0, len(chosen), _TOGETHER):
+        states: dict[int, Any] = {k: StyleState(panel, anchors) for k in chosen[at : at + _TOGETHER]}
+        _fill(states, start, inverse, checked, weight)
+        spreads: dict[int, Any] = {k: SpreadState(s) for k, s in states.items() if effective(s) >= LEAST}
+        _fill(spreads, start, inverse, checked, weight)
+        found |= {str(names[k]): index_of(states[k], spread, alpha) for k, spread in spreads.items()}
+    return found
+
+
+def _fill(
+    states: dict[int, Any],
+    start: Any,
+    inverse: NDArray[np.int64],
+    checked: NDArray[np.bool_] | None,
+    weight: NDArray[np.float64] | None,
+) -> None:
+    for part, (human, multiple, slices) in aligned(start(), checked, weight, inverse):
+        assert slices is not None  # noqa: S101  # given by the caller
+        for k in set(np.unique(slices).tolist()) & states.keys():
+            own = slices == k
+            states[k].update(part[own], *[None if c is None else c[own] for c in (human, multiple)])

@@ -1,0 +1,84 @@
+"""Groups of images: the bootstrap over artists, the index slice by slice, who has few images."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from genepool.diversity import extremes, group_shares, slice_indices, style_diversity
+from genepool.errors import MeasureError
+
+
+@pytest.fixture(scope="module")
+def small(panel):
+    """The panel with a quarter of its frequencies: the same algebra, faster."""
+    return dataclasses.replace(panel, frequencies=panel.frequencies[:64])
+
+
+def clustered(panel, places, artists, each, seed):
+    """Artists at places of their own in the panel's space, a few images each."""
+    rng = np.random.default_rng(seed)
+    own = panel.prototypes[rng.integers(0, len(panel.prototypes), artists)]
+    z = np.repeat(own, each, axis=0) + 0.1 * panel.bandwidth * rng.normal(size=(artists * each, own.shape[1]))
+    return places(z), np.repeat([f"a{i}" for i in range(artists)], each)
+
+
+def test_the_interval_over_artists_holds_where_the_one_over_images_is_too_narrow(small, places):
+    # The population: every artist's place is a prototype drawn at random.
+    truth = float(style_diversity(clustered(small, places, 1500, 1, 1)[0], small))
+    over_images = over_artists = 0
+    for seed in range(60):
+        x, artists = clustered(small, places, 40, 6, 100 + seed)
+        # Pairs inside one artist are part of such samples: compare with what 40 artists read on average.
+        e, g = style_diversity(x, small), style_diversity(x, small, groups=artists)
+        assert float(e) == pytest.approx(float(g), abs=1e-9)
+        over_images += e.upper - e.lower
+        over_artists += g.upper - g.lower
+        assert "whole groups" in g.method
+    assert over_artists > 1.3 * over_images
+    assert truth > 0.5
+
+
+def test_groups_of_one_image_give_about_the_interval_over_images(small, places):
+    x, _ = clustered(small, places, 300, 1, 5)
+    e, g = style_diversity(x, small), style_diversity(x, small, groups=np.arange(300))
+    assert g.upper - g.lower == pytest.approx(e.upper - e.lower, rel=0.5)
+
+
+def test_a_slice_reads_what_it_reads_alone(small, places):
+    x, artists = clustered(small, places, 6, 40, 2)
+    labels = [a if a in ("a0", "a1") else "rest" if a != "a5" else "" for a in artists]
+    found = slice_indices(x, small, labels, least=30)
+    assert set(found) == {"a0", "a1", "rest"}
+    for name, e in found.items():
+        alone = style_diversity(x[np.array(labels) == name], small)
+        assert (e.value, e.n) == (pytest.approx(alone.value, abs=1e-9), alone.n)
+        assert e.upper == pytest.approx(alone.upper, abs=1e-9)
+    assert found["a0"].upper < found["rest"].lower
+    assert slice_indices(x, small, labels, least=60).keys() == {"rest"}
+
+
+def test_who_has_few_images():
+    labels = ["x"] * 90 + ["y"] * 80 + ["z"] * 4 + [""] * 10
+    found = group_shares(labels)
+    assert found.names == ("z", "y", "x")
+    assert found.under == ("z",)
+    assert found.unnamed == 10
+    assert found.hill[0] == pytest.approx(3)
+    assert found.hill[0] > found.hill[1] > found.hill[2] > 1
+    assert found.to_json()["under_represented"] == [{"name": "z", "count": 4.0}]
+    # Twenty copies of one picture count once.
+    weights = np.array([1 / 90] * 90 + [1.0] * 94)
+    assert group_shares(labels, weights).counts[0] == pytest.approx(1.0)
+    assert group_shares([]).hill == (0.0, 0.0, 0.0)
+    with pytest.raises(MeasureError, match="beside"):
+        group_shares(labels, [1.0])
+
+
+def test_the_rarest_and_commonest_are_no_copies_of_each_other():
+    common = np.array([0.9, 0.9, 0.1, 0.1, 0.5, 0.4, 0.6, 0.3])
+    rare, often = extremes(common, np.array([0, 0, 1, 1, 2, 3, 4, 5]), 2)
+    assert rare.tolist() == [2, 7]
+    assert often.tolist() == [0, 6]
