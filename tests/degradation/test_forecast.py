@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genepool.degradation import ARTICLE, Forecaster, backtest, score
-from genepool.degradation._forecast import path
+from genepool.degradation._fit import path
 from genepool.errors import MeasureError
 from genepool.lineage import required_human_ratio, steady_retention
 from genepool.records import Estimate

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genepool.degradation import Forecaster
-from genepool.degradation._forecast import path
+from genepool.degradation._fit import path
 from genepool.economics import Assumptions, Strategy, run, values_of
 from genepool.economics._model import COSTS, LOSSES
 

@@ -16,39 +16,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool.degradation._fit import (
+    MOST_B2,
+    checked_shares,
+    path,
+    posterior,
+    profile,
+    runs_of,
+    scales,
+    scatter_of,
+)
 from genepool.errors import MeasureError
 from genepool.records import Estimate
 
-__all__ = ["MOST_B2", "Crossing", "Forecaster", "path", "standard_error"]
+__all__ = ["Crossing", "Forecaster"]
 
-MOST_B2 = 1.5
-"""Largest b² that is considered: above 1 the variance grows from pass to pass."""
 _GRID = 6001
-_DRAWS = 4000
 _RANKS = (np.arange(400) + 0.5) / 400
 
 Numbers = Sequence[float]
-
-
-def path(human: Any, b2: Any, start: Any = 1.0) -> NDArray[np.float64]:
-    """The recursion itself.
-
-    Args:
-        human: ``(g,)`` fresh human share of each coming training set, in [0, 1]; or ``(g, k)``.
-        b2: Variance kept by one pass, a number or ``(k,)``.
-        start: v before the first of them, a number or ``(k,)``.
-
-    Returns:
-        ``(g,)`` or ``(g, k)``: v after each.
-    """
-    shares = np.asarray(human, np.float64)
-    v = np.asarray(start, np.float64)
-    found = []
-    for h in shares:
-        v = h + (1.0 - h) * b2 * v
-        found.append(v)
-    out: NDArray[np.float64] = np.array(found, np.float64)
-    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +118,27 @@ class Forecaster:
             MeasureError: Fewer than two generations, none of them with synthetic data, values that are not
                 positive and finite, shares outside [0, 1], shapes that differ.
         """
-        runs = _runs(values, human, errors)
+        runs = runs_of(values, human, errors)
         known = all(run.errors is not None for run in runs)
         free = known if scale is None else scale == "free"
         if scale not in (None, "first", "free"):
             raise MeasureError(f"forecast: expected scale first or free, found {scale!r}")
         grid = np.linspace(0.0, MOST_B2, _GRID)
-        loss, squares = _profile(runs, grid, free)
+        loss, squares = profile(runs, grid, free)
         points = sum(len(run.values) for run in runs)
         fitted = points if free else points - len(runs)
         dof = fitted - 1 - (len(runs) if free else 0)
         best = int(loss.argmin())
-        draws, note = _posterior(grid, loss, dof, known, np.random.default_rng(seed))
+        draws, note = posterior(grid, loss, dof, known, np.random.default_rng(seed))
         lower, upper = (float(x) for x in np.quantile(draws, [alpha / 2, 1 - alpha / 2]))
         b2 = float(grid[best])
         method = (
             f"least squares on v' = h + (1 − h)·b²·v, {len(runs)} sequence(s) of {points} values; interval "
             "from the profile of the squares on a grid"
         )
-        size = _scales(runs, b2, free)
+        size = scales(runs, b2, free)
         relative = math.sqrt(max(0.0, float(squares[best])) / max(1, fitted))
-        error = _spread(runs, size, float(squares[best]), dof, known)
+        error = scatter_of(runs, size, float(squares[best]), dof, known)
         return cls(
             Estimate(b2, min(lower, b2), max(upper, b2), points, method, alpha),
             float(np.mean(size)),
@@ -182,7 +168,7 @@ class Forecaster:
         Raises:
             MeasureError: A share outside [0, 1].
         """
-        shares = _shares(human)
+        shares = checked_shares(human)
         begin = self.last if start is None else float(start) / self.scale
         middle = path(shares, self.b2.value, begin)
         many = path(shares, self.draws, np.full(len(self.draws), begin))
@@ -233,7 +219,7 @@ class Forecaster:
             floor: Share of the first generation's value.
             start: As in `predict`.
         """
-        shares = _shares(human)
+        shares = checked_shares(human)
         begin = self.last if start is None else float(start) / self.scale
         many = path(shares, self.draws, np.full(len(self.draws), begin)) < floor
         first = np.where(many.any(axis=0), many.argmax(axis=0) + 1.0, np.inf)
@@ -275,136 +261,8 @@ class Forecaster:
             ) from None
         if not len(draws) or not np.isfinite([*draws, *numbers]).all() or numbers[0] <= 0:
             raise MeasureError("forecast: expected a saved forecaster, found numbers that make none")
-        scale, residual, spread, last = numbers
-        return cls(estimate, scale, residual, spread, last, data["measure"], draws, data["note"], alpha)
-
-
-# ----------------------------------------------------------------------------------------- private
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run:
-    values: NDArray[np.float64]
-    human: NDArray[np.float64]
-    errors: NDArray[np.float64] | None
-
-
-def _shares(human: Any) -> NDArray[np.float64]:
-    shares = np.asarray(human, np.float64)
-    if shares.ndim != 1 or not len(shares) or not ((shares >= 0) & (shares <= 1)).all():
-        raise MeasureError(f"forecast: expected human shares in [0, 1], found {human!r}")
-    return shares
-
-
-def standard_error(value: Any) -> float:
-    """Half the interval over its normal quantile; NaN of plain numbers."""
-    from scipy.special import ndtri
-
-    if not isinstance(value, Estimate):
-        return math.nan
-    return (value.upper - value.lower) / (2.0 * float(ndtri(1 - value.alpha / 2)))
-
-
-def _runs(values: Sequence[Any], human: Sequence[Any], errors: Sequence[Any] | None) -> list[_Run]:
-    nested = len(values) > 0 and isinstance(values[0], (list, tuple, np.ndarray))
-    many = values if nested else [values]
-    shares = human if nested else [human]
-    given = [None] * len(many) if errors is None else errors if nested else [errors]
-    if not len(many) == len(shares) == len(given):
-        raise MeasureError(
-            f"forecast: expected shares and errors for each of {len(many)} sequences, found {len(shares)} "
-            f"and {len(given)}"
-        )
-    runs = []
-    for row, share, error in zip(many, shares, given, strict=True):
-        points = np.array([float(x) for x in row])
-        h = _shares(share)
-        if len(points) < 2 or len(h) != len(points):
-            raise MeasureError(
-                f"forecast: expected at least two generations with their human shares, found {len(points)} "
-                f"values and {len(h)} shares",
-                hint="measure one more generation, or say how its training set was mixed: --human 1,0.5",
-            )
-        if not (np.isfinite(points).all() and (points > 0).all()):
-            raise MeasureError(f"forecast: expected positive finite values, found {points.tolist()}")
-        spread = (
-            np.array([standard_error(x) for x in row]) if error is None else np.asarray(error, np.float64)
-        )
-        useful = len(spread) == len(points) and np.isfinite(spread).all() and (spread > 0).all()
-        runs.append(_Run(points, h, spread if useful else None))
-    if all((run.human[1:] >= 1).all() for run in runs):
-        raise MeasureError(
-            "forecast: expected a generation trained on synthetic images, found none",
-            hint="b² can only be learnt from a generation whose human share is below 1",
-        )
-    return runs
-
-
-def _weights(runs: list[_Run], run: _Run) -> NDArray[np.float64]:
-    if any(r.errors is None for r in runs) or run.errors is None:
-        return np.full(len(run.values), 1.0 / run.values[0] ** 2)
-    return 1.0 / run.errors**2
-
-
-def _profile(
-    runs: list[_Run], grid: NDArray[np.float64], free: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted squares at each b², and unweighted ones relative to the scale, levels profiled out."""
-    loss, plain = np.zeros(len(grid)), np.zeros(len(grid))
-    for run in runs:
-        v = np.vstack([np.ones(len(grid)), path(run.human[1:], grid, np.ones(len(grid)))])
-        w = _weights(runs, run)[:, None]
-        y = run.values[:, None]
-        size = (w * y * v).sum(axis=0) / (w * v * v).sum(axis=0) if free else run.values[0]
-        gap = y - size * v
-        loss += (w * gap**2).sum(axis=0)
-        plain += ((gap / size) ** 2).sum(axis=0)
-    return loss, plain
-
-
-def _scales(runs: list[_Run], b2: float, free: bool) -> list[float]:
-    found = []
-    for run in runs:
-        v = np.concatenate(([1.0], path(run.human[1:], b2)))
-        w = _weights(runs, run)
-        found.append(float((w * run.values * v).sum() / (w * v * v).sum()) if free else float(run.values[0]))
-    return found
-
-
-def _posterior(
-    grid: NDArray[np.float64], loss: NDArray[np.float64], dof: int, known: bool, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], str]:
-    """Draws of b²: Gaussian where errors are known, Student's t where they are judged by the residuals."""
-    least = float(loss.min())
-    excess = loss - least
-    note = "It covers which pictures were drawn and, as far as residuals show it, how training runs differ."
-    if known and (dof < 1 or least <= dof):
-        weight = np.exp(-0.5 * excess)
-        if dof < 1:
-            note = "Two generations: it covers which pictures were drawn, not how training runs differ."
-    elif dof >= 1:
-        weight = (1.0 + excess / max(least, 1e-12)) ** (-0.5 * (dof + 1))
-    else:
-        weight = np.ones(len(grid))
-        note = (
-            "One step without errors says nothing about its own uncertainty: the interval is the whole range."
-        )
-    total = np.cumsum(weight)
-    ranks = (np.arange(_DRAWS) + rng.random(_DRAWS)) / _DRAWS
-    return np.interp(ranks, total / total[-1], grid), note
-
-
-def _spread(runs: list[_Run], size: list[float], squares: float, dof: int, known: bool) -> float:
-    """Standard deviation of a measurement around the equation, relative to the scale."""
-    seen = math.sqrt(squares / dof) if dof >= 1 else 0.0
-    if not known:
-        return seen
-    own = [
-        float((run.errors**2).mean()) / s**2
-        for run, s in zip(runs, size, strict=True)
-        if run.errors is not None
-    ]
-    return max(seen, math.sqrt(float(np.mean(own))))
+        scale, residual, scatter, last = numbers
+        return cls(estimate, scale, residual, scatter, last, data["measure"], draws, data["note"], alpha)
 
 
 def _noise(n: int) -> NDArray[np.float64]:

@@ -109,6 +109,11 @@ class Bench:
         self._marks = None if space.artefacts is None else Marks(space.artefacts, alpha, seed)
         atlas = space.atlas
         self._tail = np.argsort(atlas.shares, kind="stable")[: max(1, len(atlas.shares) // 4)]
+        # Of a fresh sample, too, some lie near no prototype: radii were drawn around the members themselves,
+        # the tighter the fewer those are. Without this, crowding into the common features would make up for
+        # that.
+        near = 1.0 - atlas.held_out[-1] / atlas.held_out.sum()
+        self._expected: NDArray[np.float64] = atlas.shares * max(float(near), 1.0 / len(atlas.shares))
         self._fresh = self._kept(atlas.held_out)
         self._first = self._kept(atlas.count(first.vectors))
         self._outer = float(np.quantile((space.yardstick**2).sum(axis=1), _OUTER))
@@ -128,14 +133,14 @@ class Bench:
         return row
 
     def _kept(self, counts: NDArray[np.int64]) -> Kept:
-        return Kept(counts, self.space.atlas.shares, self.size)
+        return Kept(counts, self._expected, self.size)
 
     def _retention(self, row: Generation, given: SampleSet) -> None:
         atlas = self.space.atlas
         counts = atlas.count(given.vectors)
         kept = self._kept(counts)
         text = (
-            f"mean over {len(atlas.shares)} prototypes{{}} of min(1, share / reference's share), relative to "
+            f"mean over {len(atlas.shares)} prototypes{{}} of min(1, share / expected share), relative to "
             f"{{}}, rarefied to {self.size} pictures; jackknife"
         )
         fresh = f"{int(atlas.held_out.sum())} held-out reference pictures"

@@ -52,7 +52,7 @@ def closeness(
 def _mean(parts: list[Estimate], common: float, top: float, size: int, alpha: float) -> Estimate:
     from scipy.special import ndtri
 
-    from genepool.degradation._forecast import standard_error
+    from genepool.degradation._fit import standard_error
 
     z = float(ndtri(1 - alpha / 2))
     value = sum(p.value for p in parts) / len(parts)

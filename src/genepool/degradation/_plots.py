@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 
 from genepool.degradation._artefacts import frequencies
-from genepool.degradation._forecast import path
+from genepool.degradation._fit import path
 from genepool.degradation._report import ARTICLE, MEASURES
 
 if TYPE_CHECKING:

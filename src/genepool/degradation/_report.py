@@ -212,11 +212,11 @@ class DegradationReport:
         moved = [t for t in self.trends if t.p < self.alpha]
         if len(self.generations) > 1:
             words = [
-                f"{MEASURES[t.measure].title} {t.slope:+.3g} [{t.lower:+.3g}, {t.upper:+.3g}] per generation"
+                f"  {MEASURES[t.measure].title} {t.slope:+.3g} [{t.lower:+.3g}, {t.upper:+.3g}]"
                 for t in moved
             ]
-            out.append(
-                "trend: " + ("; ".join(words) if words else "none that the pictures drawn do not explain")
+            out += (
+                ["trend per generation:", *words] if words else ["trend: none beyond chance in the drawing"]
             )
         out += [_alarm(self.alarm), *(_forecast(one) for one in self.forecast.values())]
         out += self._missing()

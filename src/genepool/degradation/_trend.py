@@ -131,7 +131,7 @@ def trend_of(measure: str, series: Sequence[Estimate], alpha: float) -> Trend:
     """
     from scipy.special import ndtr, ndtri
 
-    from genepool.degradation._forecast import standard_error
+    from genepool.degradation._fit import standard_error
 
     values = np.array([float(x) for x in series])
     if len(values) < 2:
@@ -181,7 +181,7 @@ def alarm_of(
     """
     from scipy.special import ndtri
 
-    from genepool.degradation._forecast import standard_error
+    from genepool.degradation._fit import standard_error
 
     z = float(ndtri(1 - alpha / (2 * max(1, len(series)))))
     found: dict[int, list[str]] = {}

@@ -163,10 +163,11 @@ class Assumptions:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Assumptions:
         """Back from `to_json`; KeyError, TypeError or ValueError where it is something else."""
-        numbers = {
-            name: Assumption(name, *(float(row[f]) for f in _FIELDS[:3]), *(str(row[f]) for f in _FIELDS[3:]))
-            for name, row in data["numbers"].items()
-        }
+        numbers = {}
+        for name, row in data["numbers"].items():
+            value, low, high = (float(row[f]) for f in _FIELDS[:3])
+            unit, source, about = (str(row[f]) for f in _FIELDS[3:])
+            numbers[name] = Assumption(name, value, low, high, unit, source, about)
         return cls(numbers, tuple(Strategy(**row) for row in data["strategies"]), str(data["origin"]))
 
     def to_json(self) -> dict[str, Any]:

@@ -224,6 +224,8 @@ class CostReport:
         horizon = int(self.assumptions.numbers["general.horizon"].value)
         out = [f"{horizon} months, {self.draws:,} draws, seed {self.seed}; money in USD", ""]
         out += _aligned(self.rows(), right=range(1, 9))
+        out += ["", "costs and revenue lost, not discounted"]
+        out += _aligned(self.costs(), right=range(1, 10))
         return [*out, "", *self.sentences()]
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -267,11 +269,11 @@ class CostReport:
             "draws"
         ]
         out += [f"  {_even(one)}" for one in self.break_even]
-        top = "; ".join(
-            f"{one.name} {short(one.low)} to {short(one.high)}: {money(one.at_low)} to {money(one.at_high)}"
+        out.append("most sensitive to:")
+        out += [
+            f"  {one.name} {short(one.low)} to {short(one.high)}: {money(one.at_low)} to {money(one.at_high)}"
             for one in self.swings[:_SWINGS]
-        )
-        out.append(f"most sensitive to: {top}")
+        ]
         b2 = self.forecast["b2"]
         where = (
             "what the article's table implies, a claim: give your own with --degradation FILE"
