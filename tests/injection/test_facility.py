@@ -7,8 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from genepool.errors import MissingExtra
-from genepool.injection import _facility
 from genepool.injection._facility import representatives
 
 
@@ -34,17 +32,15 @@ def test_every_kind_has_its_representative_before_any_has_two():
     assert set(kind[representatives(s, 5)]) == set(range(5))
 
 
-def test_large_problems_go_to_apricot_which_chooses_the_same(monkeypatch):
-    s = alike(120, 2, kinds=15)
-    own = representatives(s, 20)
-    monkeypatch.setattr(_facility, "_NAIVE", 0)
-    theirs = representatives(s, 20)
-    assert own.tolist() == theirs.tolist()
+def test_apricot_chooses_the_same():
+    from apricot import FacilityLocationSelection
+
+    for seed, kinds in ((2, 15), (3, 4)):
+        s = alike(120, seed, kinds)
+        theirs = FacilityLocationSelection(20, metric="precomputed", optimizer="lazy").fit(s)
+        assert representatives(s, 20).tolist() == theirs.ranking.tolist()
 
 
-def test_without_apricot_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(_facility, "_NAIVE", 0)
-    monkeypatch.setitem(__import__("sys").modules, "apricot", None)
-    with pytest.raises(MissingExtra, match="apricot-select") as raised:
-        representatives(alike(5), 2)
-    assert "genepool[inject]" in raised.value.hint
+def test_it_ends_when_nothing_is_left():
+    assert sorted(representatives(alike(5), 9).tolist()) == [0, 1, 2, 3, 4]
+    assert len(representatives(alike(5), 0)) == 0

@@ -57,6 +57,16 @@ class Pictures:
             total += rows.T @ rows
         return total
 
+    def likeness(self, to: NDArray[np.intp]) -> NDArray[np.float64]:
+        """``(n,)`` summed squared style similarity of every image to some of them."""
+        others = self._rows[to] if self._rows is not None else self._make(to)
+        values = np.empty(len(self))
+        for part in self._chunks(np.arange(len(self))):
+            rows = self._rows[part] if self._rows is not None else self._make(part)
+            near = rows @ others.T
+            values[part] = np.einsum("nk,nk->n", near, near)
+        return values
+
     def similarity(self, where: NDArray[np.intp]) -> NDArray[np.float64]:
         """``(k, k)`` squared style similarity of some of the images, in [0, 1]."""
         rows = self._rows[where] if self._rows is not None else self._make(where)

@@ -49,7 +49,9 @@ def cheapest(
 
 
 def _top(cost: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    return np.asarray(np.argsort(cost, kind="stable")[:count])
+    if count >= len(cost):
+        return np.arange(len(cost), dtype=np.intp)
+    return np.asarray(np.argpartition(cost, count - 1)[:count])
 
 
 def _spread(chosen: NDArray[np.intp], n: int, count: int) -> NDArray[np.float64]:

@@ -21,7 +21,8 @@ __all__ = ["LEAST", "Planner"]
 LEAST = 0.25
 """Re-weighting keeps at least this share of the images that are no near-copies."""
 _SIZES = 12
-_SHORTLIST = 1024
+_BATCH = 512
+_SHORTLIST = 4
 
 
 class Planner:
@@ -137,34 +138,35 @@ class Planner:
         location.
         """
         pool = self.pool
-        left = self.candidates(start)
-        chosen = start
-        own = pool.keepers(start)
+        reserve = self.candidates(start)
+        theirs = Pictures(pool.panel, pool.whitened[reserve], pool.on[reserve])
+        chosen, own = start, pool.keepers(start)
         moment = Pictures(pool.panel, pool.whitened[own], pool.on[own]).moment(np.ones(len(own)))
         weight, used = float(len(own)), self.demands[:, start].sum(axis=1)
         allowed = np.maximum(0.0, used)
-        batch = max(1, len(own) // 50)
+        batch = min(_BATCH, max(1, len(own) // 50))
         self.found["as common as the set itself"] = self.found[
             "not within the human share or the quality"
         ] = 0
-        while len(left):
-            theirs = Pictures(pool.panel, pool.whitened[left], pool.on[left])
-            common = theirs.commonness(moment) / weight
+        left = np.ones(len(reserve), bool)
+        alike = theirs.commonness(moment)
+        while left.any():
             purity = float(np.einsum("ij,ij->", moment, moment)) / weight**2
-            order = np.argsort(common, kind="stable")
-            order = order[common[order] < purity]
-            if not len(order):
-                self.found["as common as the set itself"] = len(left)
+            rare = np.flatnonzero(left & (alike / weight < purity))
+            if not len(rare):
+                self.found["as common as the set itself"] = int(left.sum())
                 break
-            order = self._spread(theirs, order, batch)
-            take, used = self._within(left[order], used, allowed)
+            rare = self._spread(theirs, rare[np.argsort(alike[rare], kind="stable")], batch)
+            take, used = self._within(reserve[rare], used, allowed)
             if not len(take):
-                self.found["not within the human share or the quality"] = len(left)
+                self.found["not within the human share or the quality"] = int(left.sum())
                 break
-            mask = np.isin(left, take)
-            moment += theirs.moment(mask.astype(float))
+            new = np.flatnonzero(np.isin(reserve, take))
+            left[new] = False
+            moment += theirs.moment(np.isin(np.arange(len(reserve)), new).astype(float))
+            alike += theirs.likeness(new)
             weight += len(take)
-            chosen, left = np.concatenate((chosen, take)), left[~mask]
+            chosen = np.concatenate((chosen, take))
             # The interval costs as much as the step: it is asked for once the value is there.
             if -math.log(purity) >= self.floor * math.log(pool.panel.reference) and (
                 pool.index(chosen).lower >= self.floor
@@ -174,10 +176,10 @@ class Planner:
 
     def _spread(self, pictures: Pictures, order: NDArray[np.intp], batch: int) -> NDArray[np.intp]:
         """The next batch: of the rarest, those that stand for all of them."""
-        short = order[: max(4 * batch, min(_SHORTLIST, 8 * batch))]
+        short = order[: max(_SHORTLIST * batch, 8)]
         if len(short) <= batch or batch < 2:
             # One by one, or all of them: nothing to spread.
-            return np.asarray(short[:batch] if batch < 2 else short)
+            return short[:batch]
         return np.asarray(short[representatives(pictures.similarity(short), batch)])
 
     def _within(
@@ -210,24 +212,35 @@ class Planner:
         pictures = Pictures(pool.panel, pool.whitened[among], pool.on[among])
         demands = self.demands[:, among]
         optimum = minimise(pictures, least, demands)
-        best, best_lower = None, -1.0
         sizes = np.unique(np.geomspace(len(among), least, _SIZES).round().astype(int))[::-1]
         # Most weight first, then the rarest against the optimum: one order serves every size.
         cost = np.where(optimum.weights > 1e-12, -1.0 - optimum.weights, optimum.commonness)
-        for count in sizes:
-            _, picked = cheapest(cost, int(count), demands)
-            subset = np.sort(among[picked])
-            lower = pool.index(subset).lower
-            if lower > best_lower:
-                best, best_lower = subset, lower
-            if lower >= self.floor:
-                break
-        assert best is not None  # noqa: S101  # there is at least one size
-        if best_lower >= self.floor and len(best) > least:
+
+        def subset(count: int) -> tuple[NDArray[np.intp], float]:
+            picked = np.sort(among[cheapest(cost, count, demands)[1]])
+            return picked, pool.index(picked).lower
+
+        best, lower = subset(int(sizes[-1]))
+        if lower < self.floor:
+            # Fewer images widen the interval: the best bound may lie in between.
+            for count in sizes[:-1:3]:
+                trial, bound = subset(int(count))
+                if bound > lower:
+                    best, lower = trial, bound
+            sizes = sizes[-1:]
+        # The index falls with the size: the largest one that clears the floor, by bisection.
+        low, high = 0, len(sizes) - 1
+        while lower >= self.floor and low < high:
+            middle = (low + high) // 2
+            trial, bound = subset(int(sizes[middle]))
+            if bound >= self.floor:
+                best, high = trial, middle
+            else:
+                low = middle + 1
+        if len(best) > least:
             # The certificate for the size that was chosen.
-            optimum = minimise(
-                pictures, len(best), demands, start=_capped(optimum.weights, len(best), demands)
-            )
+            start = _capped(optimum.weights, len(best), demands)
+            optimum = minimise(pictures, len(best), demands, start=start)
         self.gap = optimum.gap
         self.optimum = 1.0 / max(optimum.purity - optimum.gap, 1e-300)
         return best
