@@ -14,7 +14,7 @@ from support.views import embed, view
 
 @pytest.fixture(scope="session")
 def panel():
-    return Panel.load()
+    return Panel.load(embedder="classical")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from genepool.errors import MeasureError
 
 
 def test_the_packaged_panel_is_small_and_fits_the_embedder(panel):
-    path = Path(genepool.diversity.__file__).with_name("panel.npz")
+    path = Path(genepool.diversity.__file__).parent / "panels" / "classical.npz"
     assert path.stat().st_size < 1_500_000
     assert panel.embedder == f"{ClassicalEmbedder.name}@{ClassicalEmbedder.version}"
     assert panel.mean.shape == (ClassicalEmbedder.dim,)
@@ -83,3 +83,18 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_unread(tmp_path):
         archive.writestr("mean.npy", bytes(80 * 1024 * 1024))
     with pytest.raises(MeasureError, match="unpacked is no panel"):
         Panel.load(bomb)
+
+
+def test_every_packaged_panel_fits_its_embedder_and_others_are_named(tmp_path):
+    from genepool import plugins
+    from genepool.config import Config
+
+    folder = Path(genepool.diversity.__file__).parent / "panels"
+    for path in sorted(folder.glob("*.npz")):
+        made = plugins.create("embedders", path.stem)
+        assert Panel.load(embedder=path.stem).embedder == f"{made.name}@{made.version}"
+        assert path.stat().st_size < 1_500_000
+    assert Panel.load().digest == Panel.load(embedder=Config().diversity.embedder).digest
+    with pytest.raises(MeasureError, match="no packaged panel fits embedder 'clip'") as caught:
+        Panel.load(embedder="clip")
+    assert "genepool panel" in caught.value.hint

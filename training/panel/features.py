@@ -142,14 +142,14 @@ def main() -> int:
     paintings = [root / r["path"] for r in human if r["kind"] == "painting"][:: 4 * options.every]
     cache.add("degraded", (({"kind": name}, data) for name, data in sets.degraded(paintings)))
     cache.save()
+    ai = [r for r in rows if r["label"] == "ai"][:: options.every]
+    cache.add("ai", labelled(ai, root))
+    cache.save()
     small, *generations = _collapsed(options.collapse, [root / r["path"] for r in human])
     chosen = slice(None, None, max(1, len(small) // 500))
     cache.add("small", (({**r}, d) for r, d in zip(human[chosen], sets.stretch(small[chosen]), strict=True)))
     for i, made in enumerate(generations, 1):
         cache.add(f"generation {i}", (({}, d) for d in sets.stretch(made[:500])))
-    cache.save()
-    ai = [r for r in rows if r["label"] == "ai"][:: options.every]
-    cache.add("ai", labelled(ai, root))
     cache.save()
     print(f"{options.out}: {len(cache.rows)} vectors of {cache.identity}, {len(cache.style[0])} numbers")
     return 0

@@ -1,7 +1,7 @@
 """Makes the reference panel that the style diversity index measures against, from a cache of features.
 
     python training/panel/features.py ../shared/data/images.csv features.npz --embedder house
-    python training/panel/make_panel.py features.npz src/genepool/diversity/panel.npz --name human-art-2
+    python training/panel/make_panel.py features.npz src/genepool/diversity/panels/house.npz
 
 The panel holds statistics only: whitening, style prototypes (means of a few images in a few whitened
 directions), radii, frozen random frequencies and four numbers. No image is stored, and none can be got
@@ -53,7 +53,7 @@ def recipe_options(arguments: argparse.ArgumentParser) -> None:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("features", type=Path)
-    arguments.add_argument("out", type=Path, help="panel.npz")
+    arguments.add_argument("out", type=Path, help="panels/<embedder>.npz")
     arguments.add_argument("--name", default="human-art-2")
     recipe_options(arguments)
     options = arguments.parse_args()

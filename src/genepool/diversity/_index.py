@@ -33,7 +33,8 @@ class StyleDiversityIndex:
 
     Args:
         workspace: Where results are kept; None: beside the dataset.
-        panel: Reference panel or its file; None: the configured one, else the one in the package.
+        panel: Reference panel or its file; None: the configured one, else the packaged one that fits the
+            configured embedder.
         config: Settings; None: ``genepool.toml`` of the current folder, else the defaults.
     """
 
@@ -68,7 +69,8 @@ class StyleDiversityIndex:
         """
         if isinstance(self._panel, Panel):
             return self._panel
-        return Panel.load(self.config.diversity.panel if self._panel is None else self._panel)
+        chosen = self.config.diversity
+        return Panel.load(chosen.panel if self._panel is None else self._panel, chosen.embedder)
 
     def calculate(self, dataset: Any) -> StyleEstimate:
         """The index of a dataset; it is scanned first if it is not known yet.

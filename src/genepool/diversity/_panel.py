@@ -183,16 +183,18 @@ class Panel:
             np.savez_compressed(file, meta=text, **arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] = "") -> Panel:
+    def load(cls, path: str | os.PathLike[str] = "", embedder: str = "") -> Panel:
         """Read a panel.
 
         Args:
-            path: A file that `save` wrote; empty: the panel that the package carries.
+            path: A file that `save` wrote; empty: the panel that the package carries for the embedder.
+            embedder: Name of an embedder plug-in; empty: the default one.
 
         Raises:
-            MeasureError: No such file, not a panel, damaged, or changed after it was made.
+            MeasureError: No such file, none for that embedder, not a panel, damaged, or changed after it was
+                made.
         """
-        place = Path(path) if os.fspath(path) else Path(__file__).with_name("panel.npz")
+        place = Path(path) if os.fspath(path) else _packaged(embedder)
         try:
             changed = place.stat().st_mtime_ns
         except OSError as error:
@@ -202,9 +204,23 @@ class Panel:
         return _load(str(place), changed)
 
 
+def _packaged(embedder: str) -> Path:
+    from genepool.config import DiversityConfig
+
+    folder = Path(__file__).with_name("panels")
+    place = folder / f"{embedder or DiversityConfig().embedder}.npz"
+    if not place.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.npz")))
+        raise MeasureError(
+            f"no packaged panel fits embedder {place.stem!r}, only {known}",
+            hint="make one: genepool panel PATH -o panel.npz, then set diversity.panel",
+        )
+    return place
+
+
 @functools.lru_cache(maxsize=8)
 def _load(path: str, changed: int) -> Panel:
-    hint = "make one with training/panel/make_panel.py, or leave diversity.panel empty"
+    hint = "make one: genepool panel PATH -o panel.npz; or leave diversity.panel empty"
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(info.file_size for info in archive.infolist()) > _LARGEST:
