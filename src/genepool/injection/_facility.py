@@ -18,8 +18,8 @@ def representatives(similarity: NDArray[np.float64], count: int) -> NDArray[np.i
 
     The sum is submodular, so this is at least 1 − 1/e of the best possible (Nemhauser, Wolsey & Fisher 1978;
     Lin & Bilmes 2011). What a candidate adds can only shrink: it is worked out again only when it comes up
-    (Minoux 1978). The choice is that of apricot's `FacilityLocationSelection` (Schreiber et al., JMLR 21, 2020),
-    which the tests ask; it needs seconds to be compiled, this does not.
+    (Minoux 1978). The choice is that of apricot's `FacilityLocationSelection` (Schreiber et al., JMLR 21,
+    2020), which the tests ask; it needs seconds to be compiled, this does not.
 
     Args:
         similarity: ``(n, n)``, symmetric, not negative.
