@@ -36,6 +36,8 @@ oracles:
 	$(ORACLES)/sgkit/bin/python tests/references/oracles/make_sgkit_pedigree.py
 	$(PYTHON) -m venv $(ORACLES)/fidelity && $(ORACLES)/fidelity/bin/python -m pip install -q -c constraints.txt 'torch==2.13.0' scikit-learn tqdm pillow requests && $(ORACLES)/fidelity/bin/python -m pip install -q --no-deps 'prdc==0.2' 'torch-fidelity==0.4.0'
 	$(ORACLES)/fidelity/bin/python tests/references/oracles/make_set_distances.py
+	$(PYTHON) -m venv $(ORACLES)/watermark && $(ORACLES)/watermark/bin/python -m pip install -q -c constraints.txt 'torch==2.13.0' scikit-image opencv-python-headless 'PyWavelets==1.9.0' && $(ORACLES)/watermark/bin/python -m pip install -q --no-deps 'invisible-watermark==0.2.0'
+	$(ORACLES)/watermark/bin/python tests/references/oracles/make_watermarks.py
 	$(PYTHON) -m venv $(ORACLES)/npv && $(ORACLES)/npv/bin/python -m pip install -q 'numpy-financial==1.0.0'
 	$(ORACLES)/npv/bin/python tests/references/oracles/make_npv.py > tests/references/fixtures/npv.json
 
