@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--embedder", type=Path, required=True)
     parser.add_argument("--folds", nargs="+", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     args = parser.parse_args()
@@ -62,7 +63,7 @@ def main() -> None:
     embedder = HouseEmbedder(args.embedder)
     cache = Cache(args.cache)
     rows = {k: [] for k in ("picture", "variant", "forensic", "trunk", "again", "trunk_again")}
-    for index in range(args.part, len(cache), args.parts):
+    for index in range(args.part * args.every, len(cache), args.parts * args.every):
         p = cache.pictures[index]
         fold = group(p.source) if p.label else quarter(p.source)
         for variant in (0, 1):
