@@ -135,7 +135,7 @@ def _u_plane(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """U of OpenCV's 8-bit YUV, in its fixed-point arithmetic (14 bits)."""
     red, green, blue = (pixels[..., i].astype(np.int32) for i in range(3))
     luma = (4899 * red + 9617 * green + 1868 * blue + 8192) >> 14
-    return np.clip(((blue - luma) * 8061 + (128 << 14) + 8192) >> 14, 0, 255).astype(np.float64)
+    return np.asarray(np.clip(((blue - luma) * 8061 + (128 << 14) + 8192) >> 14, 0, 255), np.float64)
 
 
 def _low_pass(plane: NDArray[np.float64]) -> NDArray[np.float64]:
