@@ -70,8 +70,9 @@ def test_plugins_are_listed_without_being_loaded(run):
     assert "genepool.detection:OnnxDetector" in told.out
     data = json.loads(run("plugins", "list", "probes", "--format", "json").out)
     assert {p["name"] for p in data["plugins"]} == {"detection", "embedding", "evidence"}
-    assert [line.split()[1] for line in run("plugins", "list", "--match", "onnx*").out.splitlines()[1:]] == [
-        "onnx"
-    ]
+    matched = [line.split()[:2] for line in run("plugins", "list", "--match", "onnx*").out.splitlines()[1:]]
+    assert ["detectors", "onnx"] in matched
+    assert ["preferences", "onnx"] in matched
+    assert {name for _, name in matched} == {"onnx"}
     assert run("plugins", "list", "rules").out == "none\n"
     assert run("plugins", "list", "nonsense").code == 2
