@@ -110,6 +110,8 @@ class _State:
         self.v, self.share = np.ones(draws), np.ones(draws)
         self.crossed, self.repairs = np.full(draws, np.inf), np.zeros(draws)
         self.due = np.full(draws, np.inf)  # month in which a repair is ready
+        # A repair that aims below the floor would be none.
+        self._target = np.maximum(values["policy.target"], values["policy.floor"])
         self._earn(0, np.zeros(draws, bool))
 
     # ------------------------------------------------------------------------------------ a month
@@ -139,7 +141,7 @@ class _State:
         v = h + (1.0 - h) * self.b2 * self.v
         if self.noise is not None:
             v = v + self.noise[month]
-        clipped: Array = np.clip(v, 0.0, None)
+        clipped: Array = np.clip(v, 0.0, 1.0)  # more varied than human work is worth no more
         return clipped
 
     def _train(self, month: int, which: NDArray[np.bool_]) -> None:
@@ -181,7 +183,7 @@ class _State:
 
     def _needed(self) -> Array:
         """Human share that keeps v at the target: (T − T·b²) / (1 − T·b²)."""
-        target, kept = self.values["policy.target"], np.clip(self.b2, 0.0, 1.0)
+        target, kept = self._target, np.clip(self.b2, 0.0, 1.0)
         below = 1.0 - target * kept
         needed: Array = np.where(kept >= 1.0, 0.0, target * (1.0 - kept) / np.where(below > 0, below, 1.0))
         return needed
@@ -189,9 +191,10 @@ class _State:
     def _repaired(self, month: int, ready: NDArray[np.bool_]) -> None:
         # The synthetic part of the repaired set comes from a model at the target: the worn one is purged.
         h = np.maximum(self._needed(), self._shares(month))
-        v = h + (1.0 - h) * self.b2 * self.values["policy.target"]
+        v = h + (1.0 - h) * self.b2 * self._target
         if self.noise is not None:
-            v = np.clip(v + self.noise[month], 0.0, None)
+            v = v + self.noise[month]
+        v = np.clip(v, 0.0, 1.0)
         self.v = np.where(ready, v, self.v)
         self.human[month] = np.where(ready, h, self.human[month])
         self.due = np.where(ready, np.inf, self.due)
