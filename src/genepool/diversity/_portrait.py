@@ -17,8 +17,15 @@ from genepool.diversity._moments import FrechetEstimate, frechet_distance
 from genepool.diversity._retention import RetentionEstimate, feature_retention
 from genepool.diversity._slices import GroupShares, group_shares, slice_indices
 from genepool.diversity._state import StyleState
-from genepool.diversity._style import StyleEstimate, find_anchors
-from genepool.diversity._styles import StyleMap, commonness_of, extremes, style_map
+from genepool.diversity._style import (
+    StyleEstimate,
+    enough,
+    find_anchors,
+    index_of,
+    second_pass,
+    style_diversity,
+)
+from genepool.diversity._styles import StyleMap, commonness_of, extremes, fill, style_map
 from genepool.diversity._vendi import VendiEstimate, vendi_score
 from genepool.errors import MeasureError
 
@@ -149,41 +156,38 @@ def portrait(
         MeasureError: Fewer than three different images; vectors of another embedder than the panel's, in
             the set or in the reference; a reference of fewer than 40 images.
     """
-    face = StyleDiversityIndex(config=config)
-    panel = face.panel
+    panel, alpha = StyleDiversityIndex(config=config).panel, config.policy.alpha
+    vectors, lost = style_vectors(catalogue, panel)
     verified = verified_human(catalogue) if verified is None else verified
     found = copies or catalogue_copies(catalogue, verified)
-    sdi = face.measure(catalogue, verified, distinct_weights(found))
-    vectors, lost = style_vectors(catalogue, panel)
+    weights = distinct_weights(found)
+    human = None if verified is None else verified & ~lost
+    state = StyleState(panel, find_anchors(vectors, panel, human))
+    fill(state, vectors, human, weights)
+    enough(state)
+    sdi = index_of(state, second_pass(vectors, state, human, weights), alpha)
     labels = {column: catalogue_labels(catalogue, column) for column in config.policy.slices}
-    rare, common, looked_at = _looks(catalogue, panel, vectors, verified, lost, found)
+    named = {column: names for column, names in labels.items() if any(names)}
+    rare, common, looked_at = _looks(catalogue, vectors, state, human, found)
+    least = config.policy.slice_min
     return Portrait(
         sdi=sdi,
-        by_artist=_by_artist(face, catalogue, verified, found, labels.get("artist")),
+        by_artist=_by_artist(vectors, panel, human, weights, alpha, named.get("artist")),
         vendi=None
         if lost.any()
-        else vendi_score(lambda: (p - panel.mean for p in vectors()), weights=found.weights),
+        else vendi_score(lambda: (p - panel.mean for p in vectors()), weights=weights),
         copies=found,
-        prototypes=style_map(vectors, panel, found.weights),
-        groups={c: group_shares(names, found.weights) for c, names in labels.items() if any(names)},
+        prototypes=style_map(vectors, panel, weights),
+        groups={column: group_shares(names, weights) for column, names in named.items()},
         slices={
-            c: slice_indices(
-                vectors,
-                panel,
-                names,
-                verified,
-                found.weights,
-                least=config.policy.slice_min,
-                alpha=config.policy.alpha,
-            )
-            for c, names in labels.items()
-            if any(names)
+            column: slice_indices(vectors, panel, names, human, weights, least=least, alpha=alpha)
+            for column, names in named.items()
         },
         rare=rare,
         common=common,
         looked_at=looked_at,
         verified=0 if verified is None else int(verified.sum()),
-        reference=None if reference is None else compare(catalogue, reference, panel, config.policy.alpha),
+        reference=None if reference is None else compare(catalogue, reference, panel, alpha),
     )
 
 
@@ -233,29 +237,28 @@ def _places(
 
 
 def _by_artist(
-    face: StyleDiversityIndex,
-    catalogue: Catalogue,
-    verified: NDArray[np.bool_] | None,
-    copies: Copies,
+    vectors: Callable[[], Iterator[NDArray[np.float32]]],
+    panel: Panel,
+    human: NDArray[np.bool_] | None,
+    weights: NDArray[np.float64],
+    alpha: float,
     artists: list[str] | None,
 ) -> StyleEstimate | None:
     if not artists or len(set(artists) - {""}) < LEAST_GROUPS:
         return None
-    return face.measure(catalogue, verified, copies.weights, artists)
+    return style_diversity(vectors, panel, human, weights, alpha, artists)
 
 
 def _looks(
     catalogue: Catalogue,
-    panel: Panel,
     vectors: Callable[[], Iterator[NDArray[np.float32]]],
-    verified: NDArray[np.bool_] | None,
-    lost: NDArray[np.bool_],
+    state: StyleState,
+    human: NDArray[np.bool_] | None,
     copies: Copies,
 ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Rarest and commonest images on support, among at most 20,000 at even distances."""
     step = -(-catalogue.n // _LOOKED_AT)
-    state = StyleState(panel, find_anchors(vectors, panel, None if verified is None else verified & ~lost))
-    common, on = commonness_of(vectors, state, verified, copies.weights, step)
+    common, on = commonness_of(vectors, state, human, copies.weights, step)
     rows = np.flatnonzero(on)
     few, many = extremes(common[rows], copies.labels[::step][rows])
     uris = catalogue.table(["uri"]).column("uri")

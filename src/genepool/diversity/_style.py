@@ -24,6 +24,7 @@ __all__ = [
     "LEAST",
     "StyleEstimate",
     "effective",
+    "enough",
     "find_anchors",
     "index_of",
     "second_pass",
@@ -135,7 +136,7 @@ def style_diversity(
         blocks = BlockStates(panel, anchors, groups)
         blocks.fill(start, checked, weight)
         state = blocks.whole()
-        _enough(state)
+        enough(state)
         return _finished(
             state,
             blocks.deviation(),
@@ -146,11 +147,16 @@ def style_diversity(
     state = StyleState(panel, anchors)
     for part, (human, multiple) in aligned(start(), checked, weight):
         state.update(part, human, multiple)
-    _enough(state)  # refuses what has no interval before the second pass reads everything again
+    enough(state)  # refuses what has no interval before the second pass reads everything again
     return index_of(state, second_pass(start, state, checked, weight), alpha)
 
 
-def _enough(state: StyleState) -> None:
+def enough(state: StyleState) -> None:
+    """Refuse what has no interval.
+
+    Raises:
+        MeasureError: Images that are worth fewer than three of equal weight.
+    """
     state.purity()
     if (count := effective(state)) < LEAST:
         raise MeasureError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from genepool.diversity._panel import Panel
 
-__all__ = ["StyleMap", "commonness", "commonness_of", "extremes", "style_map"]
+__all__ = ["StyleMap", "commonness", "commonness_of", "extremes", "fill", "style_map"]
 
 SHOWN = 8
 
@@ -77,21 +77,31 @@ def commonness(vectors: Any, panel: Panel, verified: Any = None, weights: Any = 
         MeasureError: As `style_diversity`.
     """
     state = StyleState(panel, find_anchors(batches(vectors), panel, column(verified, "verified", bool)))
+    fill(state, vectors, verified, weights)
     return commonness_of(vectors, state, verified, weights)[0]
+
+
+def fill(state: StyleState, vectors: Any, verified: Any = None, weights: Any = None) -> None:
+    """The first pass over a set.
+
+    Raises:
+        MeasureError: NaN, lengths that differ, a one-shot iterator.
+    """
+    checked, weight = column(verified, "verified", bool), column(weights, "weights", float)
+    for part, (human, multiple) in aligned(batches(vectors)(), checked, weight):
+        state.update(part, human, multiple)
 
 
 def commonness_of(
     vectors: Any, state: StyleState, verified: Any = None, weights: Any = None, step: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Commonness of every ``step``-th image in an empty state that is filled here, and which are on support.
+    """Commonness of every ``step``-th image against a filled state, and which are on support.
 
     Raises:
         MeasureError: As `style_diversity`.
     """
     start = batches(vectors)
     checked, weight = column(verified, "verified", bool), column(weights, "weights", float)
-    for part, (human, multiple) in aligned(start(), checked, weight):
-        state.update(part, human, multiple)
     state.purity()
     values, support, at = [], [], 0
     for part, (human, multiple) in aligned(start(), checked, weight):
