@@ -68,7 +68,9 @@ def test_the_human_quota_holds(make_pool):
         assert plan.after.lower > plan.before.lower
     free = planned(make_pool(styles, human=human, ai=~human), floor=0.80, human_ratio=0.0)
     assert free.human[1] < 0.70
-    assert free.after > plan.after
+    # The quota has its price: without it more images can stay.
+    assert free.after.lower >= 0.80
+    assert len(free.kept) > len(plan.kept)
 
 
 def test_below_the_ratio_the_share_among_known_origins_must_not_fall(make_pool):
