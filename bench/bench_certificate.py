@@ -179,14 +179,16 @@ def labels(runs, out):
 
 def redraws(runs, out):
     """A set of exactly the floor, or just below, drawn again until it passes."""
-    out.append(f"### Drawing again until it passes, 1,000 images, 300 looks a draw ({runs:,} runs a cell)\n")
+    out.append(
+        f"### Drawing again until it passes, 400 images, 150 looks a draw, ten draws ({runs:,} runs a cell)\n"
+    )
     rows, worst = [], 0.0
     for h in (0.70, 0.69):
         for name in ("constant", "good"):
             free = charged = np.zeros(runs, bool)
             for k in range(1, 11):
                 for spend, seed in ((ALPHA, 1), (ALPHA * alpha_share(k), 2)):
-                    found = play(h, DETECTORS[name], None, runs, [k, seed], n=1000, looks=300, spend=spend)
+                    found = play(h, DETECTORS[name], None, runs, [k, seed], n=400, looks=150, spend=spend)
                     now = np.isfinite(found["pass"])
                     free, charged = (free | now, charged) if seed == 1 else (free, charged | now)
             one, two = (rate(np.where(x, 1.0, math.inf)) for x in (free, charged))
