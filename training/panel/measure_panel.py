@@ -1,6 +1,6 @@
 """Prints the tables of docs/panel.md: what labelled sets read under a panel.
 
-    python training/panel/measure_panel.py features.npz [--panel FILE]
+    python training/panel/measure_panel.py features.npz [--panel FILE] [--into docs/panel.md]
 
 Human images were all seen by the panel; the half-and-half figures and the second and third table are held
 out. Where one file holds a grid of pictures, the pictures are measured, not the grid.
@@ -9,15 +9,17 @@ out. Where one file holds a grid of pictures, the pictures are measured, not the
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from features import load
-from make_panel import groups, recipe, recipe_options
+from make_panel import groups
 
-from genepool.diversity import Panel, cluster_weights, make_panel, style_diversity
+from genepool.diversity import Panel, Recipe, cluster_weights, make_panel, style_diversity
 from genepool.diversity._make import _halves
 
 HEAD = "| set | n | index | 95 % interval | styles | on support |\n|---|---|---|---|---|---|"
@@ -54,11 +56,31 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("features", type=Path)
     arguments.add_argument("--panel", default="", help="default: the packaged one")
-    recipe_options(arguments)
+    arguments.add_argument(
+        "--into", type=Path, help="replace the tables of this file"
+    )
     options = arguments.parse_args()
-    m = Measured(options.features, Panel.load(options.panel))
+    embedder = load(options.features)[0].partition("@")[0]
+    m = Measured(options.features, Panel.load(options.panel, embedder))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out if options.into else sys.stdout):
+        everything(m)
+    if options.into:
+        text = options.into.read_text("utf-8")
+        start, end = (f"<!-- {word} {embedder} -->" for word in ("begin", "end"))
+        before, _, rest = text.partition(start)
+        if end not in rest:
+            sys.exit(f"{options.into}: expected the marks {start} and {end}")
+        after = rest.partition(end)[2]
+        options.into.write_text(f"{before}{start}\n{out.getvalue().strip()}\n{end}{after}", "utf-8")
+    return 0
+
+
+def everything(m: Measured) -> None:
+    """Every table, on stdout."""
     human, ai = m.sets == "human", m.sets == "ai"
-    print(f"### Human sets, {m.panel.name}, {m.panel.embedder}\n\n{HEAD}")
+    about(m)
+    print(f"\n### Human sets\n\n{HEAD}")
     m.line("all human", human)
     for kind in sorted({r["kind"] for r in m.rows if r["set"] == "human"}):
         m.line(f"human {kind}", human & m.where(kind=kind))
@@ -79,11 +101,29 @@ def main() -> int:
     halved(m, human)
     degraded(m)
     collapsed(m, human)
-    made = recipe(options)
+    made = Recipe(**m.panel.notes["recipe"])
     noise = m.x[m.sets == "artefacts"]
     held_out_artists(m, human, noise, made)
     left_out_sources(m, human, noise, made)
-    return 0
+
+
+def about(m: Measured) -> None:
+    """What is in the panel."""
+    p, notes = m.panel, m.panel.notes
+    made = notes["recipe"]
+    held = ", ".join(f"{h['styles']:.0f} styles, {h['on_support']:.1%} on support" for h in notes["held_out"])
+    print(
+        f"| {p.name} | |\n|---|---|\n| embedder | `{p.embedder}`, {len(p.mean)} numbers |\n"
+        f"| images | {notes['images']:,} of {len(notes['sources'])} sources |\n"
+        f"| directions of style | {p.frequencies.shape[1]} of {made['before']}, share of artists' names "
+        f"{made['hands']:g}, Ledoit–Wolf shrinkage {notes['shrinkage']:.4f} |\n"
+        f"| prototypes | {len(p.prototypes)} |\n| reach | {p.reach:.2f} |\n| limit on the artefact axis | "
+        f"{p.limit:.2f} standard deviations of human pictures |\n"
+        f"| bandwidth | {p.bandwidth:.3f} = {made['width']:g} × the median distance of two panel images; "
+        f"{len(p.frequencies)} frequencies |\n"
+        f"| reference | {p.reference:.1f} effective styles read 1 |\n| held-out halves | {held} |\n"
+        f"| digest | `{p.digest}` |"
+    )
 
 
 def hands(m: Measured) -> Counter[str]:
