@@ -2,10 +2,10 @@
 
 The map: `genepool.check` judges a dataset and returns a `Decision`; `genepool.open` names one. The seed's
 five faces are `SustainableAITrainingPipeline`, `DataProvenanceBlockchain`, `SyntheticContentDetector`,
-`StyleDiversityIndex` and `HumanInLoopValidator`. Rooms, from the top: `gate` decides; `economics` says what it
-costs; `injection` repairs; `degradation` measures what a model has lost; `review` asks people; `prevalence`
-says how much is human; `origin` settles who made each image; `provenance`, `evidence`, `detection`, `lineage`,
-`diversity` are its witnesses; `scan` reads each image once.
+`StyleDiversityIndex` and `HumanInLoopValidator`. Rooms, from the top: `gate` decides; `economics` says
+what it costs; `injection` repairs; `degradation` measures what a model has lost; `review` asks people;
+`prevalence` says how much is human; `origin` settles who made each image; `provenance`, `evidence`,
+`detection`, `lineage`, `diversity` are its witnesses; `scan` reads each image once.
 
 Importing this module is free: names are loaded when they are used.
 """

@@ -56,3 +56,4 @@ def test_nothing_seen_is_not_nothing_there():
     found = ratio(none, all_there, slice(None), 40, "", 0.05)
     assert found.value == found.lower == 0
     assert 0 < found.upper < 20
+    assert ratio(all_there, none, slice(None), 40, "", 0.05) is None

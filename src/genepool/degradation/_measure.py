@@ -90,7 +90,8 @@ def measure(
     shares: Sequence[float | None] = [None] * len(sets) if human is None else list(human)
     rows = [bench.measure(one, h, first=i == 0) for i, (one, h) in enumerate(zip(sets, shares, strict=True))]
     baseline = bench.measure(space.held_out, None)
-    baseline.measures.pop("retention_first")
+    baseline.measures.pop("retention_first", None)
+    baseline.missing.pop("retention_first", None)
     if votes:
         from genepool.degradation._people import add_preference
 
@@ -220,7 +221,9 @@ def _alarm(
 ) -> Any:
     names = [m for m, about in MEASURES.items() if about.harm and m not in ("retention_first", "proxy")]
     series = {m: [one.measures.get(m) for one in rows] for m in names if rows[0].measures.get(m) is not None}
-    kept = [float(one.measures["retention_first"]) / 100.0 for one in rows]
+    # Where the first generation shows nothing, nothing is left to lose.
+    first = [one.measures.get("retention_first") for one in rows]
+    kept = [1.0 if x is None else float(x) / 100.0 for x in first]
     predicted = None
     made = forecast.get("retention_first")
     if made is not None and rows[-1].human is not None:

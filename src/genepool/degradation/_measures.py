@@ -144,14 +144,22 @@ class Bench:
             f"{{}}, rarefied to {self.size} pictures; jackknife"
         )
         fresh = f"{int(atlas.held_out.sum())} held-out reference pictures"
+        first = f"the {self.first.n} pictures of {self.first.name}"
         every = slice(None)
-        row.measures["retention"] = ratio(
-            kept, self._fresh, every, given.n, text.format("", fresh), self.alpha
-        )
-        rare = text.format(" (the rarest quarter)", fresh)
-        row.measures["tail"] = ratio(kept, self._fresh, self._tail, given.n, rare, self.alpha)
-        relative = text.format("", f"the {self.first.n} pictures of {self.first.name}")
-        row.measures["retention_first"] = ratio(kept, self._first, every, given.n, relative, self.alpha)
+        for name, other, which, words in (
+            ("retention", self._fresh, every, text.format("", fresh)),
+            ("tail", self._fresh, self._tail, text.format(" (the rarest quarter)", fresh)),
+            ("retention_first", self._first, every, text.format("", first)),
+        ):
+            found = ratio(kept, other, which, given.n, words, self.alpha)
+            if found is None:
+                row.missing[name] = (
+                    "the held-out reference shows none of it: give more reference pictures"
+                    if other is self._fresh
+                    else "the first generation shows nothing of the reference"
+                )
+            else:
+                row.measures[name] = found
         self.errors.append(own_error(kept, self._first))
 
     # -------------------------------------------------------------------------------- other measures

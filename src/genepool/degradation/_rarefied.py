@@ -93,13 +93,17 @@ def own_error(top: Kept, below: Kept) -> float:
     return 100.0 * top.mean()[1] / max(below.mean()[0], 1e-12)
 
 
-def ratio(top: Kept, below: Kept, which: Any, n: int, method: str, alpha: float) -> Estimate:
-    """One set's mean over another's, in per cent; normal interval on the logarithm (on the value at 0)."""
+def ratio(top: Kept, below: Kept, which: Any, n: int, method: str, alpha: float) -> Estimate | None:
+    """One set's mean over another's, in per cent; normal interval on the logarithm (on the value at 0).
+
+    None where the other shows nothing at all: then there is no scale.
+    """
     from scipy.special import ndtri
 
     z = float(ndtri(1 - alpha / 2))
     (a, error), (b, other) = top.mean(which), below.mean(which)
-    b = max(b, 1e-12)
+    if b <= 0:
+        return None
     value = 100.0 * a / b
     if a <= 0:
         return Estimate(0.0, 0.0, 100.0 * z * error / b, n, method, alpha)
