@@ -150,3 +150,15 @@ def test_it_says_why_it_cannot(make_pool):
     assert not alone.accepted
     assert math.isnan(alone.gap)
     assert "too few different images" in " ".join(alone.reasons)
+
+
+def test_a_size_that_the_quota_cannot_fill_is_never_chosen(make_pool):
+    # Few people, all in one style; much machine work in many: only small sets keep the share.
+    human = np.arange(400) < 60
+    reserve = np.arange(400) >= 80
+    styles = np.where(human, np.arange(400) % 12, 100 + np.arange(400))
+    plan = planned(make_pool(styles, human=human, ai=~human, reserve=reserve), floor=0.70)
+    assert plan.human[0] == 0.75
+    assert plan.human[1] >= 0.70
+    assert plan.accepted == (plan.after.lower > plan.before.lower)
+    assert plan.accepted

@@ -217,8 +217,11 @@ class Planner:
         cost = np.where(optimum.weights > 1e-12, -1.0 - optimum.weights, optimum.commonness)
 
         def subset(count: int) -> tuple[NDArray[np.intp], float]:
-            picked = np.sort(among[cheapest(cost, count, demands)[1]])
-            return picked, pool.index(picked).lower
+            rows = cheapest(cost, count, demands)[1]
+            picked = np.sort(among[rows])
+            # So many images cannot meet the quotas: there are too few human ones, or good ones.
+            whole = bool((demands[:, rows].sum(axis=1) <= 1e-6 * count).all())
+            return picked, pool.index(picked).lower if whole else -1.0
 
         best, lower = subset(int(sizes[-1]))
         if lower < self.floor:
