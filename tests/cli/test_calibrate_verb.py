@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 
 from genepool.config import config_directory
@@ -146,3 +147,40 @@ def test_csv_files_that_say_something_else(calibrate, detector, tmp_path, text, 
     done = calibrate(tmp_path / "c.csv", "--detector", detector)
     assert done.code in (2, 3)
     assert words in done.err
+
+
+@pytest.fixture
+def tower(tmp_path):
+    """An image tower of two features whose direction turns with brightness."""
+    tail = [helper.make_node("Exp", ["logits"], ["features"])]
+    return f"onnx:{models.model(tmp_path / 'tower.onnx', side=64, columns=2, gain=4.0, bias=-2.0, tail=tail)}"
+
+
+def test_a_probe_on_a_frozen_backbone_is_trained_kept_and_used(calibrate, run, controls, tower, tmp_path):
+    place = tmp_path / "probes" / "p.npz"
+    done = calibrate(controls, "--backbone", tower, "--out", place, "--minimum", 60)
+    assert done.code == 0, done.err
+    assert f'detection.detector = "probe:{place}"' in done.out
+    other = gallery(tmp_path / "other", n=4, seed=9)
+    told = run("detect", other, "--detector", f"probe:{place}", "--format", "jsonl", "--workers", 1)
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    decided = [row for row in rows if row["verdict"] != "abstain"]
+    assert len(decided) > 8
+    right = [row["path"].startswith(row["verdict"]) for row in decided]
+    assert all(right)
+
+
+def test_a_backbone_that_is_not_there_and_options_that_contradict(calibrate, controls, detector, tower):
+    assert "no backbone is called" in calibrate(controls, "--backbone", "resnet").err
+    assert calibrate(controls, "--backbone", tower, "--detector", detector).code == 2
+    assert calibrate(controls, "--detector", detector, "--out", "p.npz").code == 2
+
+
+def test_a_probe_of_one_group_says_what_it_does_not_know(calibrate, tower, tmp_path):
+    root = gallery(tmp_path / "narrow", n=80)
+    for path in (root / "ai" / "two").rglob("*.png"):
+        path.rename(root / "ai" / "one" / "source" / f"two-{path.name}")
+    done = calibrate(root, "--backbone", tower, "--minimum", 60)
+    assert done.code == 0, done.err
+    assert "one AI group only: nothing is known about AI images of other kinds" in done.out
+    assert list((config_directory() / "probes").glob("*.npz"))

@@ -81,7 +81,7 @@ def test_the_logit_is_that_of_transformers_own_pipeline(folder):
     with torch.inference_mode():
         ready = processor(Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
         answer = network(pixel_values=ready).logits[0].double().numpy()
-    assert own == pytest.approx(answer[1] - answer[0], abs=1e-5)
+    assert own == pytest.approx(answer[1] - answer[0], abs=1e-4)
 
 
 def test_it_keeps_the_rules_of_the_conformance_kit(folder):
@@ -272,16 +272,15 @@ def test_a_probe_is_scikit_learns_ridge_logistic_regression():
 
 
 def test_held_out_logits_never_saw_their_group():
-    rng = np.random.default_rng(0)
     group = np.repeat(["a", "b", "c", "d"], 40)
     ai = np.isin(group, ["a", "b"])
     # Every group has a feature of its own that gives it away, and there is nothing else to learn.
-    x = np.eye(4)[np.repeat(np.arange(4), 40)] * 5 + rng.normal(size=(160, 4)) * 0.1
+    x = np.eye(4)[np.repeat(np.arange(4), 40)]
     logits, notes = held_out_logits(x, ai, group)
     assert notes == []
     weight, bias = fit_probe(x, ai, group)
     assert (((x @ weight + bias) > 0) == ai).all()
-    assert ((logits > 0) == ai).mean() < 0.6
+    assert ((logits > 0) == ai).mean() == 0.5
     lonely = held_out_logits(x, ai, np.where(ai, "a", "h"))[1]
     assert lonely[0].startswith("one AI group only")
 

@@ -50,8 +50,7 @@ def test_the_bits_are_those_of_the_package(clean, package, name):
 def test_each_payload_is_found_in_both_channel_orders(clean, package, name, order):
     image = marked(clean, package, name)
     if order == "RGB":  # written by a program that took RGB for BGR
-        turned = np.ascontiguousarray(clean[..., ::-1]).astype(np.int16)
-        image = np.clip(turned + package[f"{name}_change"], 0, 255).astype(np.uint8)[..., ::-1]
+        image = np.ascontiguousarray(image[..., ::-1])
     best = find_marks(image)[0]
     assert (best.model, best.order) == (NAMES[name], order)
     assert best.agreement > 0.9
