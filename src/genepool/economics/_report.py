@@ -278,7 +278,7 @@ class CostReport:
         where = (
             "what the article's table implies, a claim: give your own with --degradation FILE"
             if self.from_article
-            else f"measured: {self.forecast['measure']}"
+            else f"measured: {_measured(str(self.forecast['measure']))}"
         )
         out.append(f"retention: b² {b2['value']:.2f} [{b2['lower']:.2f}, {b2['upper']:.2f}], {where}")
         if self.debt is not None:
@@ -302,6 +302,12 @@ WORDS = {
     "lost_share": "lost share",
     "brand": "brand damage",
 }
+
+
+def _measured(name: str) -> str:
+    from genepool.degradation import MEASURES
+
+    return MEASURES[name].title if name in MEASURES else name or "a measure without a name"
 
 
 def money(amount: float) -> str:

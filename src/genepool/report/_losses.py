@@ -85,5 +85,6 @@ def _section(
         for name, figure in figures.items()
     )
     head, *body = ([printable(cell, 80) for cell in row] for row in rows)
-    texts = tuple(printable(text.strip(), 600) for text in sentences)
+    marked = (f"– {text.strip()}" if text.startswith("  ") else text for text in sentences)
+    texts = tuple(printable(text, 600) for text in marked)
     return Losses(charts, texts, tuple(head), tuple(tuple(row) for row in body))
