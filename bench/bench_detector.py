@@ -24,6 +24,7 @@ from common.folds import FOLDS, GENERATORS, QUARTERS, group, quarter
 
 from genepool.detection import Calibration, HouseDetector, load_calibration
 from genepool.detection._metrics import area_under_roc
+from genepool.embedding import SIDE, HouseEmbedder
 from genepool.stats import clopper_pearson
 
 RESULTS = Path(__file__).parents[1] / "training" / "detector" / "results"
@@ -230,7 +231,14 @@ def speed() -> None:
     crops = rng.integers(0, 256, (5, 192, 192, 3), dtype=np.uint8)
     together = judge.forensic(crops)
     alone = np.concatenate([judge.forensic(c[None]) for c in crops])
+    pictures = rng.integers(0, 256, (60, 1, SIDE, SIDE, 3), dtype=np.uint8)
+    embedder = HouseEmbedder()
+    embedder.look_at(pictures[0])
+    begun = time.process_time()
+    for rgb in pictures:
+        embedder.look_at(rgb)
     print("\n## Speed and repeatability, now\n")
+    print(f"embedder: {len(pictures) / (time.process_time() - begun):.0f} images of {SIDE} px per CPU second")
     print(
         f"{len(files) / seconds:.0f} images per CPU second (448 × 448 JPEG: decode, 2 crops, whole, "
         "and the second look where it is taken)"
