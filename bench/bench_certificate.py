@@ -179,9 +179,7 @@ def labels(runs, out):
 
 def redraws(runs, out):
     """A set of exactly the floor, or just below, drawn again until it passes."""
-    out.append(
-        f"### Drawing again until it passes, 400 images, 150 looks a draw, ten draws ({runs:,} runs a cell)\n"
-    )
+    out.append(f"### Ten draws, until one passes; 400 images, 150 looks a draw ({runs:,} runs a cell)\n")
     rows, worst = [], 0.0
     for h in (0.70, 0.69):
         for name in ("constant", "good"):

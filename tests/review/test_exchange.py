@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from genepool import review
 from genepool.cli.review import command
 from genepool.errors import MissingExtra, UsageError
 from genepool.records import Verdict
 from genepool.review import HumanInLoopValidator, export_verdicts, import_verdicts, sampled_verdicts
-from genepool.store import ReviewRecord, Verdicts, Workspace
+from genepool.store import ReviewRecord, Verdicts, Vote, Workspace
 from support.rooms import CONFIG, gallery
 
 GIVEN = [
@@ -46,6 +47,25 @@ def test_a_round_trip_loses_no_decision(tmp_path, ending):
         )  # fmt: skip
         assert new.comment == old.comment
         assert new.token == ""  # nobody was asked here: never part of a certificate
+
+
+def test_votes_are_written_as_they_were_given(tmp_path):
+    space = Workspace(tmp_path / "ws").create()
+    votes = [
+        Vote("ab" * 32, "cd" * 32, "a", "=Ann", 5.0, 1.5, "s"),
+        Vote("cd" * 32, "ab" * 32, "both_bad", "Bob", 6.0),
+    ]
+    with ReviewRecord(space) as record:
+        for number, vote in enumerate(votes):
+            record.add_vote(vote, nonce=str(number))
+    assert review.export_votes(space, tmp_path / "v.jsonl") == 2
+    lines = (tmp_path / "v.jsonl").read_text().splitlines()
+    assert [Vote(**json.loads(line)) for line in lines] == votes
+    review.export_votes(space, tmp_path / "v.csv")
+    first = next(csv.DictReader((tmp_path / "v.csv").read_text().splitlines()))
+    assert (first["outcome"], first["reviewer"], first["seconds"]) == ("a", "'=Ann", "1.5")  # no formula
+    with pytest.raises(UsageError, match="for votes"):
+        review.export_votes(space, tmp_path / "v.json")
 
 
 def test_label_studio_finds_what_it_expects(tmp_path):

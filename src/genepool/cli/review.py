@@ -33,6 +33,7 @@ __all__ = ["command"]
 @click.option("--answers", metavar="CSV", help="Read a filled-in CSV of --plain.")
 @click.option("--export", "export_to", metavar="FILE", help="Write all verdicts: .jsonl, .csv, .json.")
 @click.option("--import", "import_from", metavar="FILE", help="Read verdicts: .jsonl, .csv, .json.")
+@click.option("--export-votes", "votes_to", metavar="FILE", help="Write all votes of Compare: .jsonl, .csv.")
 @click.option("--scores", metavar="FILE", help="Write preference scores as CSV: people, proxy, each model.")
 @click.option(
     "--preference",
@@ -68,7 +69,7 @@ def command(path: str, workspace: str | None, config_file: str | None, workers: 
 
     opened = dataset.open(path)
     place = store.workspace_for(opened, workspace)
-    if o["import_from"] or o["export_to"]:
+    if o["import_from"] or o["export_to"] or o["votes_to"]:
         _exchange(opened, place, o)
         return
     config = _options.settings(config_file, workers)
@@ -248,6 +249,8 @@ def _exchange(opened: Dataset, place: Workspace, o: dict[str, Any]) -> None:
     if o["export_to"]:
         n = review.export_verdicts(place, o["export_to"], format=o["kind"], names=_names(opened, place))
         click.echo(f"{n} verdicts written to {o['export_to']}")
+    if o["votes_to"]:
+        click.echo(f"{review.export_votes(place, o['votes_to'])} votes written to {o['votes_to']}")
 
 
 def _names(opened: Dataset, place: Workspace) -> dict[str, str]:

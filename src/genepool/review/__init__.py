@@ -12,7 +12,7 @@ from genepool.review._agreement import Agreement, agreement, gwet_ac1, krippendo
 from genepool.review._board import Board, Rate, ReviewerBoard, board, judge_standings
 from genepool.review._carry import carry_qualification
 from genepool.review._draw import Population, order, population_of
-from genepool.review._exchange import export_verdicts, import_verdicts
+from genepool.review._exchange import export_verdicts, export_votes, import_verdicts
 from genepool.review._judges import Judges, captions_of, judge_images, scores_table
 from genepool.review._ladder import Ladder, Rung, load_ladder
 from genepool.review._mixture import Mixture, Progress
@@ -71,6 +71,7 @@ __all__ = [
     "carry_qualification",
     "check_preference_model",
     "export_verdicts",
+    "export_votes",
     "fit_votes",
     "gwet_ac1",
     "import_verdicts",

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from genepool.errors import UsageError
 from genepool.records import Verdict
-from genepool.store import ReviewRecord, check_verdict
+from genepool.store import ReviewRecord, Vote, check_verdict
 
 if TYPE_CHECKING:
     from genepool.store import Workspace
 
-__all__ = ["Format", "export_verdicts", "format_of", "import_verdicts"]
+__all__ = ["Format", "export_verdicts", "export_votes", "format_of", "import_verdicts"]
 
 Format = Literal["jsonl", "csv", "labelstudio"]
 _FIELDS = tuple(f.name for f in fields(Verdict))
@@ -68,6 +68,41 @@ def export_verdicts(
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
     return len(verdicts)
+
+
+def export_votes(workspace: Workspace, path: str | Path) -> int:
+    """Write every preference between two images: JSONL, or CSV where the file's name ends so.
+
+    Args:
+        workspace: Where they are kept.
+        path: The file to write, ``.jsonl`` or ``.csv``.
+
+    Returns:
+        How many votes.
+
+    Raises:
+        UsageError: Another ending, or the file cannot be written.
+    """
+    import orjson
+
+    kind = format_of(path)
+    if kind == "labelstudio":
+        raise UsageError(f"{path}: expected .jsonl or .csv for votes, found .json")
+    with ReviewRecord(workspace) as record:
+        votes = record.votes()
+    rows = [vote.to_json() for vote in votes]
+    data = b"".join(orjson.dumps(row) + b"\n" for row in rows)
+    if kind == "csv":
+        out = io.StringIO()
+        writer = csv.DictWriter(out, [f.name for f in fields(Vote)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        data = out.getvalue().encode()
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    return len(votes)
 
 
 def import_verdicts(workspace: Workspace, path: str | Path, *, format: str | None = None) -> tuple[int, int]:

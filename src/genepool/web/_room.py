@@ -30,6 +30,8 @@ _COMPARED = 40
 """Images of the set that are compared: a random sample stands for all."""
 
 
+_PATIENCE = 2.0
+"""Seconds for which the Board's first visitor waits for the judges."""
 _AT_ONCE = 50_000
 """Sets up to this size get their certificate while the page waits."""
 _SHOWN = ("width", "height", "format", "size", "c2pa", "detector", "logit", "abstained", "evidence")
@@ -201,8 +203,14 @@ class Room:
             return self._judge(votes)
         if running is None:
             with self._guard:
-                self._making["judges"] = self._workers.submit(self._judge, votes)
-        return known if at >= 0 else None
+                running = self._making["judges"] = self._workers.submit(self._judge, votes)
+        if at >= 0:
+            return known
+        # Without published models it takes a moment only: the first visitor need not come twice.
+        with contextlib.suppress(TimeoutError):
+            found: review.Judges | str = running.result(_PATIENCE)
+            return found
+        return None
 
     def _judge(self, votes: int) -> review.Judges | str:
         before = self._judged[1]
@@ -244,21 +252,7 @@ def _facts(catalogue: Catalogue, row: int) -> list[tuple[str, str]]:
     """Columns of one image that a person can read."""
     import orjson
 
-    wanted = [
-        name
-        for name in (
-            "width",
-            "height",
-            "format",
-            "size",
-            "c2pa",
-            "detector",
-            "logit",
-            "abstained",
-            "evidence",
-        )
-        if name in catalogue.columns
-    ]
+    wanted = [name for name in _SHOWN if name in catalogue.columns]
     values = catalogue.table(wanted).slice(row, 1).to_pylist()[0]
     facts = [
         ("file", f"{values['format']}, {values['width']} × {values['height']}, {values['size']:,} bytes")
