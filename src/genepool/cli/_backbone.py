@@ -48,13 +48,12 @@ def train(
     found = calibrate(logits, ai, groups, source=sources, detector="pending", **options)
     digest = save_probe(place, model, spec, weight, bias)
     found = Calibration.from_json({**found.to_json(), "detector": digest})
-    for note in notes:
-        reasons[note] = int(ai.sum() if " AI " in note[:8] else (~ai).sum())
     return found, {
         "model": f"probe:{place.name}@{digest}",
         "detector": f"probe:{place}",
         "abstentions": dict(reasons.most_common()),
         "repeated": repeated,
+        "notes": notes,
     }
 
 

@@ -100,6 +100,8 @@ def command(
     click.echo("\n".join([extra["model"], *_calibration.lines(found)]))
     for reason, n in extra["abstentions"].items():
         click.echo(f"  {n} abstained: {reason}")
+    for note in extra["notes"]:
+        click.echo(f"  {note}")
     if extra["repeated"]:
         click.echo(f"  {extra['repeated']} files repeat others and were not counted")
     click.echo(f"\nKept: {kept}")
@@ -136,4 +138,5 @@ def _measured(known: Controls, config: Config, options: dict[str, Any]) -> tuple
         "detector": config.detection.detector,
         "abstentions": dict(seen.reasons),
         "repeated": seen.repeated,
+        "notes": [],
     }
