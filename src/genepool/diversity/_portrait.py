@@ -44,6 +44,9 @@ __all__ = ["Comparison", "Portrait", "compare", "portrait"]
 _LOOKED_AT = 20_000  # images among which the rarest and the commonest are sought
 
 
+_SLICES = 200  # a decision is sealed in the log: it must not grow with the number of artists
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A set against a reference generation, in the panel's directions of style.
@@ -109,7 +112,7 @@ class Portrait:
     reference: Comparison | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: ``{"sdi": {...}, "vendi": {...}, "ufr": ..., ...}``."""
+        """Plain data: ``{"sdi": {...}, "vendi": {...}, "ufr": ...}``; the 200 lowest slices of a column."""
         vendi = self.vendi
         return {
             "sdi": self.sdi.to_json(),
@@ -123,9 +126,10 @@ class Portrait:
             "prototypes": self.prototypes.to_json(),
             "groups": {name: found.to_json() for name, found in self.groups.items()},
             "slices": {
-                column: {name: e.to_json() for name, e in found.items()}
+                column: {name: e.to_json() for name, e in sorted(found.items(), key=_by_value)[:_SLICES]}
                 for column, found in self.slices.items()
             },
+            "slices_measured": {column: len(found) for column, found in self.slices.items()},
             "rarest": list(self.rare),
             "commonest": list(self.common),
             "looked_at": self.looked_at,
@@ -133,6 +137,10 @@ class Portrait:
             "reference": None if self.reference is None else self.reference.to_json(),
             "panel": self.sdi.panel,
         }
+
+
+def _by_value(named: tuple[str, StyleEstimate]) -> tuple[float, str]:
+    return float(named[1]), named[0]
 
 
 def portrait(
