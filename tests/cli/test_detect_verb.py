@@ -96,7 +96,7 @@ def test_a_model_that_raises_is_named_in_detect_check_and_report(detect, run, ga
     page = (tmp_path / "w" / "report.html").read_text()
     assert "It failed on 4 images:" in page
     again = run("check", gallery, "--workspace", tmp_path / "w", "--workers", 1, "--format", "json")
-    judge = json.loads(again.out)["extra"]["detector"]
+    judge = json.loads(again.out)["detector"]
     assert (judge["failed"], judge["decided"]) == (4, 0)
     assert "its vote is removed" in judge["failure"]
 

@@ -107,8 +107,10 @@ class Judge:
         self._removed: dict[str, str] = {}
         if "abstained" not in table.column_names:
             return
-        looked = dict(Counter(table.column("detector").to_pylist()))
         broken = table.filter(pc.fill_null(pc.starts_with(table.column("abstained"), FAILED), False))
+        if not broken.num_rows:
+            return
+        looked = Counter(table.column("detector").to_pylist())
         for model, reason in zip(
             broken.column("detector").to_pylist(), broken.column("abstained").to_pylist(), strict=True
         ):
