@@ -29,6 +29,7 @@ import numpy as np
 
 from genepool import dataset, origin, pipeline, review, scan, store
 from genepool.config import Config
+from genepool.errors import MeasureError
 from genepool.prevalence import ReviewedSet, audit, certify, detector_scores
 from genepool.store import ReviewRecord
 
@@ -72,15 +73,22 @@ def calibrated(shared, spare, config, place):
     rows = [row for row in table.to_pylist() if row["logit"] is not None]
     if not rows:
         return "no scores to calibrate"
-    found = detection.calibrate(
-        [row["logit"] for row in rows],
-        [spare[row["uri"]] for row in rows],
-        [spare[row["uri"]] for row in rows],
-        detector=rows[0]["detector"].rpartition("@")[2],
-        accuracy=0.75,
-    )
-    detection.keep_calibration(found, place)
-    return f"calibrated on {found.n} images"
+    truths = [spare[row["uri"]] for row in rows]
+    for accuracy in (0.94, 0.85, 0.75, 0.6):
+        try:
+            found = detection.calibrate(
+                [row["logit"] for row in rows],
+                truths,
+                truths,
+                detector=rows[0]["detector"].rpartition("@")[2],
+                accuracy=accuracy,
+            )
+        except MeasureError:
+            continue
+        # Its temperature and bias are what the audit uses; the accuracy only concerns decisions.
+        detection.keep_calibration(found, place)
+        return f"calibrated on {found.n} images, selective accuracy {accuracy}"
+    return "no threshold keeps any promise: not calibrated"
 
 
 def answer_all(queue, who, truth, stop):
