@@ -41,7 +41,7 @@ def test_two_demands_are_met_at_the_least_cost(seed):
     assert len(set(chosen.tolist())) == count
     assert (demands[:, chosen].sum(axis=1) <= 1e-6).all()
     # The whole set costs no less than the mixture, and about as much.
-    assert answer.fun - 1e-6 <= cost[chosen].mean() <= answer.fun + 0.35
+    assert answer.fun - 1e-6 <= cost[chosen].mean() <= answer.fun + 0.2
 
 
 def test_the_demands_do_bind_in_these_programmes():

@@ -157,7 +157,7 @@ def test_a_size_that_the_quota_cannot_fill_is_never_chosen(make_pool):
     human = np.arange(400) < 60
     reserve = np.arange(400) >= 80
     styles = np.where(human, np.arange(400) % 12, 100 + np.arange(400))
-    plan = planned(make_pool(styles, human=human, ai=~human, reserve=reserve), floor=0.70)
+    plan = planned(make_pool(styles, human=human, ai=~human, reserve=reserve), floor=0.95)
     assert plan.human[0] == 0.75
     assert plan.human[1] >= 0.70
     assert plan.accepted == (plan.after.lower > plan.before.lower)

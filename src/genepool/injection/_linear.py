@@ -128,13 +128,48 @@ def _repaired(
     tolerance: float,
     prices: NDArray[np.float64] | None,
 ) -> NDArray[np.intp]:
-    """A whole set that meets all demands, found by raising the price of those that it misses."""
+    """A whole set that meets all demands: the prices are raised no more than that takes."""
     scale = float(np.ptp(cost)) or 1.0
-    price = np.zeros(len(rows)) if prices is None else prices.copy()
-    for _ in range(200):
+    price = np.zeros(len(rows)) if prices is None else prices
+
+    def meets(picked: NDArray[np.intp]) -> bool:
+        return bool((rows[:, picked].sum(1) <= tolerance).all())
+
+    def raised(by: float) -> NDArray[np.intp]:
+        return _top(cost + (price * (1.0 + by) + by * scale) @ rows, count)
+
+    if meets(chosen):
+        return chosen
+    high = 1e-9
+    while not meets(best := raised(high)):
+        high *= 4.0
+        if high > 1e6:
+            return _one_by_one(cost, count, rows, price, tolerance)
+    low = high / 4.0
+    for _ in range(20):
+        middle = 0.5 * (low + high)
+        if meets(trial := raised(middle)):
+            best, high = trial, middle
+        else:
+            low = middle
+    return best
+
+
+def _one_by_one(
+    cost: NDArray[np.float64],
+    count: int,
+    rows: NDArray[np.float64],
+    price: NDArray[np.float64],
+    tolerance: float,
+) -> NDArray[np.intp]:
+    """The same where one price must rise more than another: always that of the demand which is missed."""
+    step = 1e-3 * (float(np.ptp(cost)) or 1.0)
+    price = price.copy()
+    for _ in range(300):
+        chosen = _top(cost + price @ rows, count)
         missed = rows[:, chosen].sum(1) > tolerance
         if not missed.any():
             return chosen
-        price[missed] = price[missed] * 1.1 + 1e-3 * scale
-        chosen = _top(cost + price @ rows, count)
+        price[missed] = price[missed] * 1.1 + step
+    # No whole set was found: the one that comes nearest to the first demand.
     return np.asarray(np.lexsort((cost, rows[0]))[:count])

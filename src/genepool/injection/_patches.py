@@ -83,12 +83,12 @@ def _directions(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _windows(
-    picture: NDArray[Any], side: int, stride: int
+    picture: NDArray[Any], side: int, stride: int, shift: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
-    """Patches of ``(h, w, 3)`` as rows, with their tops and lefts; the last of each way reach the edge."""
+    """Patches of ``(h, w, 3)`` as rows, with their tops and lefts; first and last reach the edges."""
     height, width = picture.shape[:2]
-    tops = np.unique(np.r_[np.arange(0, height - side + 1, stride), height - side])
-    lefts = np.unique(np.r_[np.arange(0, width - side + 1, stride), width - side])
+    tops = np.unique(np.r_[0, np.arange(shift, height - side + 1, stride), height - side])
+    lefts = np.unique(np.r_[0, np.arange(shift, width - side + 1, stride), width - side])
     views = np.lib.stride_tricks.sliding_window_view(picture, (side, side), axis=(0, 1))
     cut = views[tops[:, None], lefts[None, :]]  # (t, l, 3, side, side)
     rows = np.ascontiguousarray(cut.transpose(0, 1, 3, 4, 2), np.float32).reshape(len(tops) * len(lefts), -1)
@@ -139,13 +139,14 @@ def repaint(
         hold: ``(h, w)`` how much of the structure is mixed in, 0: none of it.
         book: The artist's patches.
         rounds: Search and cover, this many times.
-        stride: Distance of patches; None: about 0.4 of their side.
+        stride: Distance of patches; None: a third of their side.
     """
-    step = max(2, round(book.side / 2.5)) if stride is None else stride
+    step = max(2, book.side // 3) if stride is None else stride
     keep = hold[..., None].astype(np.float32)
     now = np.asarray(picture, np.float32)
-    for _ in range(rounds):
-        rows, top, left = _windows(now, book.side, step)
+    for turn in range(rounds):
+        # Another grid each time, so that the seams of one are covered by the next.
+        rows, top, left = _windows(now, book.side, step, shift=turn * (step // 2 + 1) % step)
         chosen = book.patches[book.nearest(rows)]
         error = np.einsum("nd,nd->n", chosen - rows, chosen - rows)
         weight = (error + 1e-3 * float(error.mean()) + 1e-6) ** (_ROBUST / 2 - 1)

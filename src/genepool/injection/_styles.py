@@ -133,7 +133,7 @@ class StrokesStyle:
     scales = (0.25, 0.5, 1.0)
     sides = (21, 13, 7)
 
-    def __init__(self, hold: str | float = 0.6) -> None:
+    def __init__(self, hold: str | float = 0.2) -> None:
         self.name = "strokes"
         self.hold = _share("strokes", hold)
         self.parameters: Mapping[str, Any] = {"hold": self.hold}
