@@ -16,6 +16,7 @@ from genepool.degradation._sets import FEWEST, Reader, SampleSet
 from genepool.degradation._space import FEWEST_REFERENCE, Space
 from genepool.degradation._trend import Trend, alarm_of, trend_of
 from genepool.errors import MeasureError, UsageError
+from genepool.records import Estimate
 
 if TYPE_CHECKING:
     from genepool.config import Config
@@ -219,8 +220,13 @@ def _forecasts(
 def _alarm(
     rows: Sequence[Generation], forecast: dict[str, Forecaster], *, keep: float, floor: float, alpha: float
 ) -> Any:
-    names = [m for m, about in MEASURES.items() if about.harm and m not in ("retention_first", "proxy")]
+    # Of the two retentions the one relative to generation 1: the reference's own error cancels in it.
+    names = [m for m, about in MEASURES.items() if about.harm and m not in ("retention", "proxy")]
     series = {m: [one.measures.get(m) for one in rows] for m in names if rows[0].measures.get(m) is not None}
+    whole = rows[0].measures.get("retention_first")
+    if whole is not None:  # its error is in every later ratio already
+        exact = Estimate(100.0, 100.0, 100.0, whole.n, whole.method, alpha)
+        series["retention_first"] = [exact, *series["retention_first"][1:]]
     # Where the first generation shows nothing, nothing is left to lose.
     first = [one.measures.get("retention_first") for one in rows]
     kept = [1.0 if x is None else float(x) / 100.0 for x in first]
