@@ -144,7 +144,7 @@ def main() -> None:
             with torch.no_grad():
                 groups[member] *= torch.exp(args.robust * (each - each.mean()))
                 groups.clamp_(0.5, 2.5)
-                # After rescaling nobody can tell a pair apart: left alone, pairs would take half of the weight.
+                # After rescaling nobody can tell a pair apart: left alone, pairs would take half of it.
                 groups[aligned] = 1.0
         weight = groups[member]
         loss = (each * weight).sum() / weight.sum()

@@ -1,7 +1,9 @@
-"""Write the embedder that ships: ``python training/embedder/export.py RUN/student.pt -o embedder.onnx``.
+"""Write the embedder that ships.
+
+    python training/embedder/export.py RUN/student.pt -o embedder.onnx [--style style.npz]
 
 Input ``rgb``: ``(n, side, side, 3)`` uint8. Outputs ``style`` (256) and ``copy`` (128), unit length, and
-``trunk`` (1024). Prints the size, the agreement with the float32 module, and how far answers differ
+``trunk`` (1536). Prints the size, the agreement with the float32 module, and how far answers differ
 between batch sizes.
 """
 
@@ -19,15 +21,21 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.onnx_int8 import shrink
-from embedder.student import SIDE, Student
+from embedder.student import SIDE, STYLE, TRUNK, Student
 
 
 class Shipped(nn.Module):
     """The student as others see it: bytes in, unit vectors out."""
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Student, style: Path | None) -> None:
         super().__init__()
         self.student = student
+        if style is not None:
+            with np.load(style) as data:
+                head = nn.Linear(TRUNK, STYLE)
+                head.weight.data = torch.from_numpy(data["weight"])
+                head.bias.data = torch.from_numpy(data["bias"])
+            student.style = head
 
     def forward(self, rgb):
         trunk, _, style, copy = self.student(rgb.permute(0, 3, 1, 2).float())
@@ -41,10 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument(
+        "--style", type=Path, help="the map of style_map.py, instead of the trained style head"
+    )
     args = parser.parse_args()
     student = Student()
     student.load_state_dict(torch.load(args.weights, weights_only=True)["model"])
-    shipped = Shipped(student).eval()
+    shipped = Shipped(student, args.style).eval()
     example = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     raw = args.out.with_suffix(".float.onnx")
     with warnings.catch_warnings():

@@ -56,9 +56,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("features", type=Path)
     arguments.add_argument("--panel", default="", help="default: the packaged one")
-    arguments.add_argument(
-        "--into", type=Path, help="replace the tables of this file"
-    )
+    arguments.add_argument("--into", type=Path, help="replace the tables of this file")
     options = arguments.parse_args()
     embedder = load(options.features)[0].partition("@")[0]
     m = Measured(options.features, Panel.load(options.panel, embedder))

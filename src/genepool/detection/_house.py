@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.embedding import HouseEmbedder
+from genepool.embedding import SIDE, HouseEmbedder, middle
 from genepool.errors import PluginError
 from genepool.records import Score
 
@@ -118,21 +118,21 @@ class HouseDetector:
         crops = [crop for crop in view.crops(CROPS, side) if crop[..., 1].std() >= FLAT]
         if not crops:
             return Score(None, "no texture: every crop is nearly one colour")
-        look = self._embedder.look(view)
+        small = middle(view.thumbnail(SIDE))
+        # The embedder's own view, unless that was enlarged: a detector must not see interpolated pixels.
+        shared = small.shape[0] == SIDE
+        look = self._embedder.look(view) if shared else self._embedder.look_at(small[None])[0]
         first = self.join(self.forensic(np.stack(crops)), self.probe(look.trunk))
         if abs(first) < float(self._stack["sure"]):
             return Score(first)
-        again = self._again(view, crops)
+        again = self._again(small, crops)
         if (first > 0) != (again > 0):
             return Score(0.0, "the verdict turns when the picture is saved again")
         return Score(min(first, again, key=abs))
 
-    def _again(self, view: ImageView, crops: list[Rgb]) -> float:
+    def _again(self, small: Rgb, crops: list[Rgb]) -> float:
         """The answer to the same views after one more lossy encoding."""
-        from genepool.embedding import SIDE, middle
-
-        small = _encoded(middle(view.thumbnail(SIDE)))
-        look = self._embedder.look_at(small[None])[0]
+        look = self._embedder.look_at(_encoded(small)[None])[0]
         encoded = np.stack([_encoded(crop) for crop in crops])
         return self.join(self.forensic(encoded), self.probe(look.trunk))
 

@@ -1,7 +1,8 @@
 """`HouseEmbedder`: the small network that ships, for style, copies and the detector's second opinion.
 
 A thin ResNet-50 distilled from the CLIP ViT-B/16 image tower (docs/model-card-embedder.md). It sees the
-picture as a whole: the middle square of an area-averaged copy of 176 pixels short side, never enlarged.
+picture as a whole: the middle square of an area-averaged copy of 176 pixels short side. Smaller pictures are
+enlarged to that here, where copies must be found again; the detector looks at them as they are.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class HouseEmbedder:
         """One image, computed once however many probes ask."""
 
         def make() -> Look:
-            return self.look_at(middle(view.thumbnail(SIDE))[None])[0]
+            return self.look_at(_filled(middle(view.thumbnail(SIDE)))[None])[0]
 
         once = getattr(view, "once", None)
         found: Look = make() if once is None else once(f"house@{self.version}", make)
@@ -130,6 +131,15 @@ class HouseEmbedder:
         """``style`` and ``copy`` of one image."""
         look = self.look(view)
         return {"style": look.style, "copy": look.copy}
+
+
+def _filled(square: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A smaller square enlarged: a copy at half the size must lie where its original lies."""
+    if square.shape[0] == SIDE:
+        return square
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def middle(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
