@@ -83,7 +83,9 @@ class Planner:
                 return chosen, "+".join(methods)
         thinned = self.reweight()
         if thinned is None:
-            reasons.append("too few different images on support to thin out")
+            reasons.append(
+                "too few different images on support to thin out under the human share and quality"
+            )
             return chosen, "+".join(methods) or "none"
         if self.pool.index(thinned).lower > self.pool.index(chosen).lower:
             chosen, methods = thinned, [*methods, "reweight"]
@@ -201,18 +203,20 @@ class Planner:
         """The largest subset, on support and without near-copies, whose index clears the floor.
 
         Returns:
-            The images; `gap` and `optimum` are set. None: fewer than four candidates.
+            The images; `gap` and `optimum` are set. None: fewer than four candidates that keep the quotas.
         """
         pool = self.pool
         among = pool.keepers(np.arange(len(pool.uris)))
         among = among[self.welcome[among] | (pool.on & pool.free & ~pool.reserve)[among]]
-        least = max(4, math.ceil(LEAST * len(among)))
-        if len(among) < 4:
+        # With the images that add to the human share first: so many at most can keep it.
+        most = int((np.cumsum(np.sort(self.claim[among])) <= 1e-9 * len(among)).sum())
+        if most < 4:
             return None
+        least = min(most, max(4, math.ceil(LEAST * len(among))))
         pictures = Pictures(pool.panel, pool.whitened[among], pool.on[among])
         demands = self.demands[:, among]
         optimum = minimise(pictures, least, demands)
-        sizes = np.unique(np.geomspace(len(among), least, _SIZES).round().astype(int))[::-1]
+        sizes = np.unique(np.geomspace(most, least, _SIZES).round().astype(int))[::-1]
         # Most weight first, then the rarest against the optimum: one order serves every size.
         cost = np.where(optimum.weights > 1e-12, -1.0 - optimum.weights, optimum.commonness)
 
@@ -231,6 +235,8 @@ class Planner:
                 if bound > lower:
                     best, lower = trial, bound
             sizes = sizes[-1:]
+        if lower < 0:
+            return None
         # The index falls with the size: the largest one that clears the floor, by bisection.
         low, high = 0, len(sizes) - 1
         while lower >= self.floor and low < high:
