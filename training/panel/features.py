@@ -92,6 +92,7 @@ class Cache:
             self.style.append(np.asarray(style, np.float16))
             self.rows.append({**row, "set": name})
             count += 1
+        self.save()
         print(f"  {name}: {count} pictures, {time.process_time() - start:.1f} CPU s", flush=True)
 
     def save(self) -> None:
@@ -135,22 +136,18 @@ def main() -> int:
     cache = Cache(options.out, options.embedder)
     human = [r for r in rows if r["label"] == "human"]
     cache.add("human", labelled(human, root))
-    cache.save()
     cache.add("artefacts", (({"kind": kind}, data) for kind, data in artefact_pictures()))
     for kind in (*sets.NOISES, sets.VARIED, sets.REPEATED):
         cache.add(kind, (({}, data) for data in sets.computed(kind)))
     paintings = [root / r["path"] for r in human if r["kind"] == "painting"][:: 4 * options.every]
     cache.add("degraded", (({"kind": name}, data) for name, data in sets.degraded(paintings)))
-    cache.save()
     ai = [r for r in rows if r["label"] == "ai"][:: options.every]
     cache.add("ai", labelled(ai, root))
-    cache.save()
     small, *generations = _collapsed(options.collapse, [root / r["path"] for r in human])
     chosen = slice(None, None, max(1, len(small) // 500))
     cache.add("small", (({**r}, d) for r, d in zip(human[chosen], sets.stretch(small[chosen]), strict=True)))
     for i, made in enumerate(generations, 1):
         cache.add(f"generation {i}", (({}, d) for d in sets.stretch(made[:500])))
-    cache.save()
     print(f"{options.out}: {len(cache.rows)} vectors of {cache.identity}, {len(cache.style[0])} numbers")
     return 0
 

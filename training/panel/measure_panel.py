@@ -113,7 +113,8 @@ def about(m: Measured) -> None:
     print(
         f"| {p.name} | |\n|---|---|\n| embedder | `{p.embedder}`, {len(p.mean)} numbers |\n"
         f"| images | {notes['images']:,} of {len(notes['sources'])} sources |\n"
-        f"| directions of style | {p.frequencies.shape[1]} of {made['before']}, share of artists' names "
+        f"| directions of style | {p.frequencies.shape[1]} of {made['before']}, from "
+        f"{made['leading'] or 'all'} numbers of the vector, share of artists' names "
         f"{made['hands']:g}, Ledoit–Wolf shrinkage {notes['shrinkage']:.4f} |\n"
         f"| prototypes | {len(p.prototypes)} |\n| reach | {p.reach:.2f} |\n| limit on the artefact axis | "
         f"{p.limit:.2f} standard deviations of human pictures |\n"

@@ -45,7 +45,7 @@ def artefact_pictures(count: int = 60, seed: int = 11) -> Iterator[tuple[str, by
             if kind == "JPEG":
                 image.save(out, "JPEG", quality=int(rng.integers(4, 41)))
             else:
-                image.save(out, "PNG", compress_level=1)
+                image.save(out, "PNG", compress_level=0)
             yield kind, out.getvalue()
 
 

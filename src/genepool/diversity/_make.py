@@ -31,6 +31,8 @@ class Recipe:
 
     Attributes:
         dimensions: Directions of style.
+        leading: Numbers of the vector, from the first, in which directions are sought; 0: all. For embedders
+            whose numbers are whitened, strongest first: the last ones are mostly noise.
         before: Directions of the plain whitening among which those of style are sought.
         hands: Share of what artists' names say in that search, in [0, 1]; the rest is the identity. 0: plain
             whitening.
@@ -43,6 +45,7 @@ class Recipe:
     """
 
     dimensions: int = 16
+    leading: int = 0
     before: int = 32
     hands: float = 0.4
     prototypes: int = 512
@@ -164,9 +167,12 @@ def _fit(
     notes: dict[str, Any] | None = None,
 ) -> Panel:
     weights = balance(groups)
-    mean, style, shrinkage = style_directions(
-        x, weights, groups, recipe.before, recipe.dimensions, recipe.hands
+    lead = min(recipe.leading or x.shape[1], x.shape[1])
+    _, found, shrinkage = style_directions(
+        x[:, :lead], weights, groups, recipe.before, recipe.dimensions, recipe.hands
     )
+    mean, style = weights @ x, np.zeros((x.shape[1], found.shape[1]))
+    style[:lead] = found
     z = (x - mean) @ style
     centres, near, distance = cluster(z, weights, min(recipe.prototypes, len(x) // 3), recipe.seed)
     reach, limit, axis = _edges(x, z, groups, noise, recipe)
