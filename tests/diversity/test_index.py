@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,7 +281,25 @@ def test_a_broad_human_set_scores_high_and_an_artist_lower(shared):
 
     with ThreadPoolExecutor(2) as pool:
         wide, narrow = (np.array(list(pool.map(vector, chosen))) for chosen in (broad, artist))
-    panel = Panel.load()
+    panel = Panel.load(embedder="classical")
     high, low = style_diversity(wide, panel), style_diversity(narrow, panel)
     assert high >= 0.85
     assert low.upper < high.lower
+
+
+def test_replacing_pictures_by_a_collapsed_generators_lowers_it_each_time(panel, scenes):
+    from PIL import Image
+
+    from support.views import embed
+
+    with np.load(Path(__file__).parent / "fixtures" / "collapsed.npz") as file:
+        made = file["generation_4"]
+    assert made.shape[1:] == (32, 32, 3)
+    drawn = embed([Image.fromarray(p) for p in made])
+    pictures = scenes[0][::2][: len(drawn)]
+    found = []
+    for share in (0.0, 0.5, 0.8, 0.95):
+        count = round(share * len(pictures))
+        found.append(style_diversity(np.concatenate((pictures[count:], drawn[:count])), panel))
+    assert all(worse < better for better, worse in itertools.pairwise(found))
+    assert found[-1].upper < found[0].lower

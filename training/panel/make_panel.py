@@ -1,8 +1,8 @@
 """Makes the reference panel that the style diversity index measures against, from a cache of features.
 
     python training/panel/features.py ../shared/data/images.csv features.npz --embedder house
-    python training/panel/make_panel.py features.npz src/genepool/diversity/panels/house.npz \\
-        --leading 20 --before 20 --hands 0.8 --dimensions 10 --width 0.36
+    python training/panel/make_panel.py features.npz src/genepool/diversity/panels/house.npz
+        --leading 20 --before 20 --hands 0.8 --dimensions 10 --width 0.36     (one line)
 
 The panel holds statistics only: whitening, style prototypes (means of a few images in a few whitened
 directions), radii, frozen random frequencies and four numbers. No image is stored, and none can be got
