@@ -126,7 +126,7 @@ class EvidenceConfig:
 class DetectionConfig:
     """The pixel judge."""
 
-    detector: str = _doc("none", "detector plug-in, `name` or `name:argument` (onnx:/path/model.onnx)")
+    detector: str = _doc("house", "detector plug-in, `name` or `name:argument` (onnx:/path/model.onnx)")
     threshold: float = _doc(
         0.94, "selective accuracy asked of the detector; elsewhere it abstains", low=0.5, high=1
     )
@@ -136,7 +136,7 @@ class DetectionConfig:
 class DiversityConfig:
     """The style diversity index."""
 
-    embedder: str = _doc("classical", "embedder plug-in")
+    embedder: str = _doc("house", "embedder plug-in")
     panel: str = _doc("", "path of a reference panel; empty = the one in the package")
 
 

@@ -58,12 +58,20 @@ def held_out(label: int, source: str, fold: int) -> bool:
     return (group(source) if label else quarter(source)) == fold
 
 
-def weights(labels, sources) -> np.ndarray:
-    """Half of the weight for each class, each source by the square root of its count, mean 1."""
+def weights(labels, sources, extra=None, share_of_extra: float = 0.3) -> np.ndarray:
+    """Half of the weight for each class, each source by the square root of its count, mean 1.
+
+    Sources of the second collection (``extra``, a flag per picture) weigh ``share_of_extra`` of that: it
+    has a hundred of them, and they would drown the others.
+    """
     out = np.zeros(len(labels))
     for label in (0, 1):
         names, counts = np.unique(sources[labels == label], return_counts=True)
-        share = np.sqrt(counts) / np.sqrt(counts).sum()
+        share = np.sqrt(counts).astype(float)
+        if extra is not None:
+            more = {s for s in names if extra[(sources == s) & (labels == label)].any()}
+            share[[s in more for s in names]] *= share_of_extra
+        share /= share.sum()
         for name, count, part in zip(names, counts, share, strict=True):
             out[(labels == label) & (sources == name)] = part / count
     return out * len(labels) / 2

@@ -148,8 +148,7 @@ class HouseDetector:
     def join(self, forensic: NDArray[np.float32], probe: float) -> float:
         """The stacked logit."""
         weight = self._stack["weight"]
-        facts = np.array([forensic.mean(), forensic.max() - forensic.min(), probe])
-        return float(facts @ weight + self._stack["bias"])
+        return float(weight @ (forensic.mean(), probe) + self._stack["bias"])
 
 
 def _encoded(rgb: Rgb) -> Rgb:
