@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genepool.config import Config
-from genepool.embedding import ClassicalEmbedder, EmbeddingProbe
+from genepool.embedding import ClassicalEmbedder, EmbeddingProbe, HouseEmbedder
 from genepool.errors import PluginError
 from genepool.records import Probe
 
@@ -35,17 +35,20 @@ class View:
 def test_the_configured_embedder_is_loaded_by_name():
     probe = EmbeddingProbe.from_config(Config())
     assert isinstance(probe, Probe)
-    assert probe.version == "classical@1"
+    assert probe.version == f"house@{HouseEmbedder().version}"
     assert probe.columns == {"embedder": "string"}
-    assert probe.vectors == {"style": ClassicalEmbedder.dim}
+    assert probe.vectors == {"style": HouseEmbedder.dim, "copy": HouseEmbedder.copy_dim}
+    classical = EmbeddingProbe.from_config(Config().with_(diversity__embedder="classical"))
+    assert classical.version == "classical@1"
+    assert classical.vectors == {"style": ClassicalEmbedder.dim}
 
 
 def test_it_survives_pickling_and_writes_its_columns():
     probe = pickle.loads(pickle.dumps(EmbeddingProbe.from_config(Config())))
     probe.prepare()
     row = probe.examine(View())
-    assert row["embedder"] == "classical@1"
-    assert row["style"].shape == (ClassicalEmbedder.dim,)
+    assert row["embedder"] == probe.identity
+    assert row["style"].shape == (HouseEmbedder.dim,)
     assert set(row) == {*probe.columns, *probe.vectors}
 
 
