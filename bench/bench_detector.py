@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from common.folds import FOLDS, GENERATORS, QUARTERS, group, quarter
 
 from genepool.detection import Calibration, HouseDetector, load_calibration
-from genepool.detection._metrics import area_under_roc
+from genepool.detection._metrics import area_under_roc, balance, calibration_error
+from genepool.detection._temperature import held_out_probabilities
 from genepool.embedding import SIDE, HouseEmbedder
 from genepool.stats import clopper_pearson
 
@@ -100,7 +101,7 @@ def verdicts(data, calibration: Calibration) -> np.ndarray:
 def selective(data, calibration: Calibration) -> None:
     verdict = verdicts(data, calibration)
     print("\n## What it decides, held out\n")
-    print("| group | n | decided | right of decided, 95 % interval |\n|---|---|---|---|")
+    print("| group | n | decided | right of decided, 95 % interval | wrong of all |\n|---|---|---|---|---|")
     half = data["variant"] == data["picture"] % 2
     for label, name in ((1, "AI"), (0, "human")):
         side = half & (data["label"] == label)
@@ -111,7 +112,9 @@ def selective(data, calibration: Calibration) -> None:
             low, high = clopper_pearson(decided - wrong, decided, 0.05) if decided else (0.0, 1.0)
             share = f"{1 - wrong / decided:.3f} [{low:.3f}, {high:.3f}]" if decided else "nothing decided"
             who = name if kind is None else f"{name}, {kind}"
-            print(f"| {who} | {part.sum()} | {decided / part.sum():.2f} | {share} |")
+            n = int(part.sum())
+            low, high = clopper_pearson(wrong, n, 0.05)
+            print(f"| {who} | {n} | {decided / n:.2f} | {share} | {wrong / n:.3f} [{low:.3f}, {high:.3f}] |")
     decided = half & (verdict != 0)
     right = int((verdict[decided] == np.where(data["label"][decided] == 1, 1, -1)).sum())
     low, high = clopper_pearson(right, int(decided.sum()), 0.05)
@@ -119,8 +122,19 @@ def selective(data, calibration: Calibration) -> None:
         f"\nAll: coverage {decided.sum() / half.sum():.3f}, selective accuracy "
         f"{right / decided.sum():.3f} [{low:.3f}, {high:.3f}], n = {half.sum()}"
     )
-    measured = calibration.measured
-    print(f"ECE {measured['ece']}; under a scale fitted without the group {measured['ece_held_out']}")
+    first, second = data["first"][half].astype(np.float64), data["second"][half].astype(np.float64)
+    score = np.where(np.sign(first) != np.sign(second), 0, np.where(abs(first) < abs(second), first, second))
+    ai, kind = data["label"][half] == 1, data["kind"][half]
+    p = held_out_probabilities(score, ai, kind, "pooled")
+    rng = np.random.default_rng(2)
+    groups = [np.flatnonzero(kind == k) for k in np.unique(kind)]
+    draws = []
+    for _ in range(REPEATS):
+        at = np.concatenate([rng.choice(g, len(g)) for g in groups])
+        draws.append(calibration_error(p[at], ai[at], balance(ai[at], kind[at])))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    error = calibration_error(p, ai, balance(ai, kind))
+    print(f"ECE, each family and kind under a scale fitted without it: {error:.3f} [{low:.3f}, {high:.3f}]")
 
 
 def placebo(data) -> None:

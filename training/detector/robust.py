@@ -80,6 +80,7 @@ def main() -> None:
     facts = [cache.pictures[i] for i in chosen]
     np.savez_compressed(
         args.out,
+        names=np.array(DELIVERIES),
         picture=np.array(chosen),
         logit=logits,
         label=np.array([p.label for p in facts], np.int8),

@@ -20,6 +20,7 @@ from features import load
 from make_panel import groups
 
 from genepool.diversity import Panel, Recipe, cluster_weights, make_panel, style_diversity
+from genepool.diversity._cluster import cluster
 from genepool.diversity._make import _halves
 
 HEAD = "| set | n | index | 95 % interval | styles | on support |\n|---|---|---|---|---|---|"
@@ -159,6 +160,24 @@ def halved(m: Measured, human: np.ndarray) -> None:
         below += float(style_diversity(x, m.panel)) < whole.lower
         if i < 4:
             m.line(f"half of them, draw {i + 1}", x)
+    print(f"\nbelow the interval of the whole in {below} of 20 draws")
+    halved_clusters(m, human)
+
+
+def halved_clusters(m: Measured, human: np.ndarray) -> None:
+    """Half of the styles as the embedder sees them: 24 clusters of the human images, 25 of each, then 12."""
+    x = m.x[human]
+    near = cluster(m.panel.style(m.panel.whiten(x)), np.ones(len(x)), 24, 0)[1]
+    rng = np.random.default_rng(0)
+    rows = [rng.permutation(np.flatnonzero(near == k))[:25] for k in range(24)]
+    whole, below = style_diversity(x[np.concatenate(rows)], m.panel), 0
+    print(f"\n{HEAD}")
+    m.line("24 clusters of human images, 25 of each", x[np.concatenate(rows)])
+    for i in range(20):
+        half = x[np.concatenate([rows[k] for k in rng.permutation(24)[:12]])]
+        below += float(style_diversity(half, m.panel)) < whole.lower
+        if i < 4:
+            m.line(f"12 of them, draw {i + 1}", half)
     print(f"\nbelow the interval of the whole in {below} of 20 draws")
 
 
