@@ -137,6 +137,7 @@ class DiversityConfig:
     """The style diversity index."""
 
     embedder: str = _doc("house", "embedder plug-in")
+    copy_vectors: bool = _doc(False, "copies by the embedder's copy vectors too: finds more, errs more")
     panel: str = _doc("", "path of a reference panel; empty = the one in the package")
 
 

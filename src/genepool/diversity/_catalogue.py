@@ -68,12 +68,16 @@ def verified_human(catalogue: Catalogue) -> NDArray[np.bool_] | None:
     return flags
 
 
-def catalogue_copies(catalogue: Catalogue, human: NDArray[np.bool_] | None = None) -> Copies:
-    """Copies among a catalogue's images: by bytes, pixels, looks and, where there is one, copy vector.
+def catalogue_copies(
+    catalogue: Catalogue, human: NDArray[np.bool_] | None = None, *, by_vector: bool = False
+) -> Copies:
+    """Copies among a catalogue's images: by bytes, pixels, looks and, where asked, copy vector.
 
     Args:
         catalogue: Live rows of one dataset.
         human: ``(n,)`` verified human images, which are kept before others; None: as settled.
+        by_vector: Compare the embedder's copy vectors too. It finds crops and turned copies that hashes miss,
+            and takes some look-alikes for copies (docs/model-card-embedder.md): for looking, not for a gate.
 
     Raises:
         MissingExtra: More than 20,000 copy vectors without faiss.
@@ -84,7 +88,7 @@ def catalogue_copies(catalogue: Catalogue, human: NDArray[np.bool_] | None = Non
         table.column(name).to_numpy().astype(np.int64) for name in ("width", "height", "size")
     )
     vectors = None
-    if "copy" in catalogue.dims:
+    if by_vector and "copy" in catalogue.dims:
         parts = list(catalogue.vectors("copy"))
         if parts:
             vectors = np.nan_to_num(np.concatenate(parts), nan=0.0)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COSINE", "KINDS", "Copies", "find_copies"]
 
-COSINE = 0.90
-"""Cosine of two copy vectors from which on they are copies."""
+COSINE = 0.99
+"""Cosine of two copy vectors from which on they are taken for copies."""
 KINDS = ("bytes", "pixels", "looks", "embedding")
 """How a copy was found, surest first."""
 _EVERY_PAIR = 20_000  # up to here every pair of vectors is compared

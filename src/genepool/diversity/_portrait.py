@@ -167,7 +167,8 @@ def portrait(
     panel, alpha = StyleDiversityIndex(config=config).panel, config.policy.alpha
     vectors, lost = style_vectors(catalogue, panel)
     verified = verified_human(catalogue) if verified is None else verified
-    found = copies or catalogue_copies(catalogue, verified)
+    by_vector = config.diversity.copy_vectors
+    found = copies or catalogue_copies(catalogue, verified, by_vector=by_vector)
     weights = distinct_weights(found)
     human = None if verified is None else verified & ~lost
     state = StyleState(panel, find_anchors(vectors, panel, human))
