@@ -193,8 +193,8 @@ def test_two_runs_are_bit_identical(tmp_path):
     assert first.hex() == second.hex()
 
 
-def test_the_default_abstains_and_says_so():
-    probe = DetectionProbe.from_config(Config())
+def test_the_one_that_always_abstains_says_so():
+    probe = DetectionProbe.from_config(Config().with_(detection__detector="none"))
     assert isinstance(probe, Probe)
     probe.prepare()
     row = probe.examine(View(noise(0.5)))
