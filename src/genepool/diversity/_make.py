@@ -23,7 +23,7 @@ __all__ = ["Recipe", "make_panel"]
 
 Groups = Sequence[tuple[str, str]]
 LEAST = 200
-_SLACK = 2.5  # reach over the distance that keeps the wanted share of the worst left-out source
+_SLACK = 5.0  # reach over the distance that keeps the wanted share of the worst left-out source
 
 
 @dataclass(frozen=True, slots=True)
