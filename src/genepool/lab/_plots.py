@@ -65,7 +65,7 @@ def _study(study: dict[str, Any]) -> bytes:
             known = [(g, row[name]) for g, row in enumerate(rows, 1) if row[name]["mean"] is not None]
             if not known:
                 continue
-            at = np.array([g for g, _ in known]) + (k - len(arms) / 2) * wide
+            at = np.array([g for g, _ in known]) + (k - (len(arms) - 1) / 2) * wide
             mean = np.array([v["mean"] for _, v in known])
             low = np.array([v["mean"] if v["lower"] is None else v["lower"] for _, v in known])
             high = np.array([v["mean"] if v["upper"] is None else v["upper"] for _, v in known])
