@@ -18,6 +18,7 @@ from genepool.lab import ARTICLE, load_preset, markdown
 from genepool.lab._tables import span
 
 DOCS = Path(__file__).parents[1] / "docs"
+FEWEST = 3
 PRESETS = ("table", "policies", "exchange", "paintings")
 CONFIRMED, REFUTED, OPEN, UNTESTABLE = "confirmed", "refuted", "not decided", "not testable here"
 INTRODUCTION = """
@@ -195,7 +196,12 @@ def policy_claims(found):
         return [(name, UNTESTABLE, missing) for name in names]
     study = found["policies"]["studies"][0]
     summary = study["summary"]
-    return [seventy(summary), toxic(summary), sixty(summary)]
+    rows = [seventy(summary), toxic(summary), sixty(summary)]
+    seeds = len(summary["seeds"])
+    if seeds < FEWEST:
+        # Two seeds agree by chance often enough: intervals are shown, no verdict is.
+        return [(a, OPEN, f"Only {seeds} seeds, {FEWEST} are wanted for a verdict. {c}") for a, _, c in rows]
+    return rows
 
 
 def seventy(summary):
@@ -249,8 +255,9 @@ def sixty(summary):
         (below if rows[-1]["diversity"]["mean"] < 0.60 else above).append(arm)
     wrong = [a for a in below if verdicts[a]["verdict"] == "no collapse"]
     missed = [a for a in above if verdicts[a]["verdict"] == "collapse"]
-    sure = [a for a in verdicts if verdicts[a]["verdict"] in ("collapse", "no collapse")]
-    verdict = OPEN if not sure else REFUTED if wrong or missed else CONFIRMED
+    right = {"collapse": below, "no collapse": above}
+    both = all(any(verdicts[a]["verdict"] == word for a in arms) for word, arms in right.items())
+    verdict = REFUTED if wrong or missed else CONFIRMED if both else OPEN
     text = (
         f"Models whose SDI ends below 0.60: {', '.join(below) or 'none'}. Certain collapse, yet above it: "
         f"{', '.join(missed) or 'none'}; certainly none, yet below it: {', '.join(wrong) or 'none'}. "
