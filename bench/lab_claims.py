@@ -33,8 +33,8 @@ ORIGIN = """
 Written by `bench/lab_claims.py` from `docs/lab/*.json`, which `genepool lab run` made; methods:
 [lab.md](lab.md); every table and seed: [lab-results.md](lab-results.md). Presets were fixed before they were
 run; what was added later says so in its preset. Retention counts prototypes that are still reached, so a
-model may lose half of its variance and reach them all: where retention refutes a number and diversity falls, both
-are shown.
+model may lose half of its variance and reach them all: where retention refutes a number and diversity falls,
+both are shown.
 """
 PREFERENCE = {2: "7.1", 3: "5.4", 4: "3.2"}
 
