@@ -149,8 +149,8 @@ class SustainableAITrainingPipeline:
             reserve: Further images to draw on.
 
         Returns:
-            A `genepool.Dataset`, or ``dataset`` itself where that is not possible; the reasons are logged, and
-            `genepool.injection.plan_injection` returns them.
+            A `genepool.Dataset`, or ``dataset`` itself where that is not possible; the reasons are logged,
+            and `genepool.injection.plan_injection` returns them.
         """
         from genepool.injection import inject_diversity
 

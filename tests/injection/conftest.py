@@ -14,7 +14,7 @@ from genepool.injection._pool import Pool
 @pytest.fixture(scope="session")
 def panel():
     """The packaged panel with a quarter of its frequencies: the algebra is the same, faster."""
-    whole = Panel.load()
+    whole = Panel.load(embedder="classical")
     return dataclasses.replace(whole, frequencies=whole.frequencies[:64])
 
 

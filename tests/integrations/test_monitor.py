@@ -68,7 +68,8 @@ def test_a_real_model_that_learns_from_itself_is_stopped(photos):
         if monitor.history[-1].stop:
             break
     assert monitor.history[-1].stop
-    assert "style diversity index" in monitor.history[-1].degraded[0]
+    # Which measure falls first is the embedder's business; that one does, and is named, is the monitor's.
+    assert monitor.history[-1].degraded[0].startswith(("style diversity index", "feature retention"))
 
 
 def test_noise_is_no_diversity(pictures):

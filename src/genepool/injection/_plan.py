@@ -359,7 +359,8 @@ def _objections(
     change: Change | None,
     drop: float,
 ) -> Iterator[str]:
-    if after.lower <= before.lower:
+    # More images narrow the interval: a lower bound that rises under a value that does not is no gain.
+    if after.lower <= before.lower or after.value <= before.value:
         yield f"refused: the index's lower bound would not rise ({before.lower:.3f} → {after.lower:.3f})"
     excess = float(planner.claim[chosen].sum())
     if excess > 1e-9 * len(chosen) and planner.claim[start].sum() <= 1e-9 * len(start):
