@@ -15,7 +15,7 @@ from support.galleries import crops, write
 
 pytest.importorskip("torch")
 
-HUMAN, MIXED, STEPS = 120, 20, 80
+HUMAN, MIXED, STEPS = 180, 20, 80
 
 
 @pytest.fixture
