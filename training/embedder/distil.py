@@ -78,7 +78,8 @@ class Views:
         self.deep = np.nan_to_num(inner).astype(np.float16)
         self.artist_ids = np.array(self.artist)
         self.picture_ids = np.array(self.picture)
-        self.by_artist = [np.flatnonzero(self.artist_ids == a) for a in range(len(artists))]
+        by_artist = [np.flatnonzero(self.artist_ids == a) for a in range(len(artists))]
+        self.by_artist = [views for views in by_artist if len(views) > 1]
 
     def __len__(self) -> int:
         return len(self.where)
@@ -153,7 +154,8 @@ def supervised(features, labels):
 def batch(views: Views, rng: np.random.Generator) -> np.ndarray:
     """Indices of 96 views: 24 pairs by one artist, the rest drawn evenly."""
     chosen: list[int] = []
-    for artist in rng.choice(len(views.by_artist), 24, replace=False):
+    pairs = min(24, len(views.by_artist))
+    for artist in rng.choice(len(views.by_artist), pairs, replace=False):
         chosen += list(rng.choice(views.by_artist[artist], 2, replace=False))
     if len(views.has_deep):
         chosen += list(rng.choice(views.has_deep, 32))
