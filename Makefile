@@ -24,6 +24,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/bench_ledger.py
 	$(BIN)/python bench/bench_diversity.py
 	$(BIN)/python bench/bench_injection.py
+	$(BIN)/python bench/bench_detector.py
 	$(BIN)/python bench/bench_lineage.py
 	$(BIN)/python bench/bench_review.py
 	$(BIN)/python bench/bench_sampler.py

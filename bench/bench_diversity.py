@@ -5,7 +5,7 @@
 Each measurement runs in a process of its own, so that its peak memory is its own. ``--large`` adds
 10^6 × 512 streaming and duplicates among 10^6 hashes. Times are CPU seconds; set OMP_NUM_THREADS=1 for one
 core. The peers are vendi-score and prdc; prdc is looked for in the environment of ``make oracles``
-(``--prdc PYTHON`` names another). ``--only NAME …`` runs some of: vendi, prdc, index, duplicates, plan.
+(``--prdc PYTHON`` names another). ``--only NAME …`` runs some of: vendi, prdc, index, duplicates.
 """
 
 from __future__ import annotations
@@ -109,43 +109,7 @@ def duplicates(n: int, d: int):
     return rows, lambda: redundant_share(near_duplicates(rows))
 
 
-def plan(n: int, d: int):
-    """Injection over n candidates, the full second moment of the packaged panel."""
-    from genepool.diversity import Panel
-    from genepool.injection._plan import _decide, _Planner
-    from genepool.injection._pool import Pool
-
-    panel = Panel.load()
-    rng = np.random.default_rng(3)
-    share = 1.0 / np.arange(1, 201) ** 1.4
-    kind = rng.choice(200, n, p=share / share.sum())
-    z = panel.prototypes[kind] + 0.25 * panel.bandwidth * rng.normal(size=(n, panel.prototypes.shape[1]))
-    human = rng.random(n) < 0.75
-    none = np.zeros(n, bool)
-    pool = Pool(
-        panel,
-        tuple(map(str, range(n))),
-        none,
-        z,
-        panel.supported(z) | human,
-        human,
-        ~human,
-        np.arange(n),
-        0.05,
-    )
-
-    class Named:
-        uri = "bench"
-
-    def run():
-        p = _decide(_Planner(pool, 0.80, 0.70), Named(), None)
-        print(f"    {p.reasons[-1]}; gap {p.gap:.1e}", file=sys.stderr)
-        return float(p.after)
-
-    return None, run
-
-
-CASES = {f.__name__: f for f in (ours, peer, near, prdc, streamed, generated, index, duplicates, plan)}
+CASES = {f.__name__: f for f in (ours, peer, near, prdc, streamed, generated, index, duplicates)}
 
 
 def child(name: str, n: int, d: int) -> None:
@@ -188,7 +152,7 @@ PRDC = Path(__file__).parents[1] / ".oracles" / "fidelity" / "bin" / "python"
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--large", action="store_true")
-    arguments.add_argument("--only", nargs="*", default=["vendi", "prdc", "index", "duplicates", "plan"])
+    arguments.add_argument("--only", nargs="*", default=["vendi", "prdc", "index", "duplicates"])
     arguments.add_argument("--prdc", default=str(PRDC), help="a Python that has prdc")
     arguments.add_argument("--child", nargs=3)
     options = arguments.parse_args()
@@ -215,8 +179,6 @@ def main() -> None:
             measure("index", 1_000_000)
     if "duplicates" in options.only:
         measure("duplicates", 1_000_000 if options.large else 100_000)
-    if "plan" in options.only:
-        measure("plan", 20_000)
 
 
 if __name__ == "__main__":
