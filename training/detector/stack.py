@@ -154,9 +154,34 @@ def probe_of(trunk, label, weight, head, strength):
     return w / spread, b / spread
 
 
-def main() -> None:
+def calibrated(args: argparse.Namespace, score, ai, kinds, source):
+    """The calibration, printed; None where no thresholds keep the promise: such a detector has no vote."""
     from genepool.detection import calibrate
+    from genepool.errors import MeasureError
 
+    try:
+        found = calibrate(
+            score,
+            ai,
+            kinds,
+            source=source,
+            detector="0" * 64,
+            accuracy=args.accuracy,
+            minimum=args.minimum,
+        )
+    except MeasureError as error:
+        print(f"no calibration, so no vote: {error}")
+        return None
+    print(f"human below {found.human_below:.3f}, AI above {found.ai_above:.3f} (calibrated logits)")
+    print(f"log likelihood ratios {found.llr_human:.2f} {found.llr_ai:.2f}")
+    for key in ("coverage", "coverage_ai", "coverage_human", "ece", "ece_held_out"):
+        print(key, found.measured[key])
+    for row in found.measured["tested"]["groups"]:
+        print(row)
+    return found
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--embedder", type=Path, required=True)
@@ -218,23 +243,12 @@ def main() -> None:
     )
     final = probe_of(trunk, label[at], weight, head, args.strength)
     keep(args.out, stack, final)
-    found = calibrate(
-        score[half],
-        ai[half],
-        kinds[half],
-        source=src[half],
-        detector="0" * 64,
-        accuracy=args.accuracy,
-        minimum=args.minimum,
+    found = calibrated(args, score[half], ai[half], kinds[half], src[half])
+    edges = (
+        [0.0]
+        if found is None
+        else [(v - found.bias) * found.temperature for v in (found.human_below, found.ai_above)]
     )
-    edges = [(v - found.bias) * found.temperature for v in (found.human_below, found.ai_above)]
-    print(f"human below {edges[0]:.3f}, AI above {edges[1]:.3f}, temperature {found.temperature:.3f}")
-    print(f"log likelihood ratios {found.llr_human:.2f} {found.llr_ai:.2f}")
-    print(
-        {k: found.measured[k] for k in ("coverage", "coverage_ai", "coverage_human", "ece", "ece_held_out")}
-    )
-    for row in found.measured["tested"]["groups"]:
-        print(row)
     # A first look nearer to even than this is an abstention whatever the second one says.
     sure = 0.95 * min(abs(v) for v in edges)
     keep(args.out, stack, final, sure)
@@ -249,8 +263,10 @@ def main() -> None:
 
         for name, origin in (("forensic.onnx", args.forensic), ("embedder.onnx", args.embedder)):
             (args.out / name).write_bytes(origin.read_bytes())
-        found = replace(found, detector=HouseDetector(args.out).digest)
-    (args.out / "calibration.json").write_text(json.dumps(found.to_json(), indent=1))
+        if found is not None:
+            found = replace(found, detector=HouseDetector(args.out).digest)
+    if found is not None:
+        (args.out / "calibration.json").write_text(json.dumps(found.to_json(), indent=1))
 
 
 if __name__ == "__main__":
