@@ -106,15 +106,19 @@ def check_detector(detector: Detector) -> tuple[Check, ...]:
     if not checks[0].ok:
         return tuple(checks)
     checks.append(_identity(detector))
-    copy, check = _pickled(detector)
-    checks.append(check)
+    return (*checks, *_tried(detector, _judgements))
+
+
+def _tried(part: Any, judge: Callable[[Any, Any], list[Check]]) -> list[Check]:
+    """Pickled, prepared and judged behind a closed network."""
+    copy, pickled = _pickled(part)
+    checks = [pickled]
     with _no_network() as calls:
-        started = _try(detector.prepare)
+        started = _try(part.prepare)
         checks.append(Check("prepare() loads the model", started is None, started or ""))
         if started is None:
-            checks += _judgements(detector, copy)
-    checks.append(Check("touches no network", not calls, ", ".join(calls[:3])))
-    return tuple(checks)
+            checks += judge(part, copy)
+    return [*checks, Check("touches no network", not calls, ", ".join(calls[:3]))]
 
 
 def _judgements(detector: Detector, copy: Any) -> list[Check]:
@@ -203,15 +207,7 @@ def check_embedder(embedder: Embedder) -> tuple[Check, ...]:
     checks = [_protocol(embedder, Embedder, ("name", "version", "dim", "prepare", "embed"))]
     if not checks[0].ok:
         return tuple(checks)
-    copy, check = _pickled(embedder)
-    checks.append(check)
-    with _no_network() as calls:
-        started = _try(embedder.prepare)
-        checks.append(Check("prepare() loads the model", started is None, started or ""))
-        if started is None:
-            checks += _vectors(embedder, copy)
-    checks.append(Check("touches no network", not calls, ", ".join(calls[:3])))
-    return tuple(checks)
+    return (*checks, *_tried(embedder, _vectors))
 
 
 def _vectors(embedder: Embedder, copy: Any) -> list[Check]:

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from common.arrays import ArrayView
 from common.folds import group, quarter
 from common.pictures import Cache
 from common.views import rescale
 
+from genepool.degradation import Picture
 from genepool.detection._house import CROP_SIDE, CROPS, FLAT, LEAST, _encoded
 from genepool.embedding import SIDE, HouseEmbedder, middle
 
@@ -71,7 +71,7 @@ def main() -> None:
             pixels = cache.pixels(index) if variant == 0 else equalised(cache.pixels(index), rng)
             if min(pixels.shape[:2]) < LEAST:
                 continue
-            view = ArrayView(pixels)
+            view = Picture(pixels)
             side = min(CROP_SIDE, min(pixels.shape[:2]) // 16 * 16)
             crops = [c for c in view.crops(CROPS, side) if c[..., 1].std() >= FLAT]
             if not crops:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from common.arrays import ArrayView
 from common.folds import FOLDS, group, quarter
 from common.pictures import Cache
 
@@ -56,6 +55,7 @@ def deliver(pixels, how: str):
 
 
 def main() -> None:
+    from genepool.degradation import Picture
     from genepool.detection import HouseDetector
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,7 +74,7 @@ def main() -> None:
         p = cache.pictures[index]
         judge = judges[group(p.source) if p.label else quarter(p.source)]
         for column, how in enumerate(DELIVERIES):
-            found = judge.score(ArrayView(deliver(cache.pixels(index), how))).logit
+            found = judge.score(Picture(deliver(cache.pixels(index), how))).logit
             if found is not None:
                 logits[row, column] = found
     facts = [cache.pictures[i] for i in chosen]

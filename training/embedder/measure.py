@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from common.arrays import ArrayView
 from common.pictures import Cache
 from embedder.distil import held_out
 
@@ -64,6 +63,7 @@ def same_artist(vectors, artists) -> tuple[float, float, int]:
 
 
 def main() -> None:
+    from genepool.degradation import Picture
     from genepool.embedding import HouseEmbedder
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,7 +77,7 @@ def main() -> None:
     args = parser.parse_args()
     cache, model = Cache(args.cache), HouseEmbedder(args.embedder)
     pictures = cache.pictures
-    looks = [model.look(ArrayView(cache.pixels(i))) for i in range(len(cache))]
+    looks = [model.look(Picture(cache.pixels(i))) for i in range(len(cache))]
     style, copy = (np.stack([getattr(v, n) for v in looks]) for n in ("style", "copy"))
     rivals = {"style head": style, "copy head": copy, "trunk": np.stack([v.trunk for v in looks])}
     if args.teacher:
@@ -115,7 +115,7 @@ def main() -> None:
     queries = gallery[: args.queries]
     true, false, first, by_edit = [], [], [], {}
     for how in EDITS:
-        found = np.stack([model.look(ArrayView(edit(cache.pixels(int(i)), how, rng))).copy for i in queries])
+        found = np.stack([model.look(Picture(edit(cache.pixels(int(i)), how, rng))).copy for i in queries])
         near = found @ copy[gallery].T
         own = near[np.arange(len(queries)), np.arange(len(queries))]
         near[np.arange(len(queries)), np.arange(len(queries))] = -9

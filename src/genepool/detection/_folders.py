@@ -63,7 +63,7 @@ def fetch_model(repository: str, revision: str | None = None) -> tuple[Path, str
     try:
         allowed = ["*.json", "*.safetensors"]
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=allowed))
-    except Exception as error:
+    except Exception as error:  # network, hub and disk: the library raises a dozen unrelated types
         first = (str(error).splitlines() or [""])[0][:200]
         raise PluginError(f"{repository}: cannot be fetched: {type(error).__name__}: {first}") from error
     return folder, digest_of(folder, f"hf:{repository}")[0]

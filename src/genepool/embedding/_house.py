@@ -26,6 +26,7 @@ __all__ = ["SIDE", "HouseEmbedder", "Look", "middle"]
 SIDE = 176
 # Smaller pictures are repeated at their edges up to this: the network's last map needs a few cells.
 LEAST = 64
+_SESSIONS: dict[str, Any] = {}
 
 
 class Look(NamedTuple):
@@ -88,19 +89,10 @@ class HouseEmbedder:
         Raises:
             PluginError: The file was damaged since, or is no such model.
         """
-        import onnxruntime as ort
-
         data = self._read()
         if hashlib.sha256(data).hexdigest() != self.digest:
             raise PluginError("embedder house: its model changed while it was in use", hint="start again")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        try:
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-            raise PluginError(f"embedder house: not a model that ONNX Runtime can load: {error}") from error
+        self._session = _loaded(data, self.digest)
 
     def look_at(self, pictures: NDArray[np.uint8]) -> list[Look]:
         """Several pictures of one size at once.
@@ -131,6 +123,27 @@ class HouseEmbedder:
         """``style`` and ``copy`` of one image."""
         look = self.look(view)
         return {"style": look.style, "copy": look.copy}
+
+
+def _loaded(data: bytes, digest: str) -> Any:
+    """One session per process and model: the embedding probe and the detector look through the same one."""
+    if digest in _SESSIONS:
+        return _SESSIONS[digest]
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+        raise PluginError(
+            f"embedder house: not a model that ONNX Runtime can load: {error}",
+            hint='reinstall genepool, or set diversity.embedder = "classical"',
+        ) from error
+    _SESSIONS[digest] = session
+    return session
 
 
 def _filled(square: NDArray[np.uint8]) -> NDArray[np.uint8]:

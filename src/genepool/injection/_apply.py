@@ -202,7 +202,7 @@ def _wrong(
     planner = Planner(pool, work.planner.floor, work.planner.quota, work.drop)
     # The pictures must raise the index by themselves, not only together with what else the plan does.
     without = pool.index(work.chosen)
-    wrong = objections(planner, without, after, work.start, chosen, change, work.drop)
+    wrong = list(objections(planner, without, after, work.start, chosen, change, work.drop))
     if shares[1] < min(shares[0], work.planner.quota) - 1e-9:
         wrong.append(
             f"refused: the guaranteed human share would fall from {shares[0]:.3f} to {shares[1]:.3f}"

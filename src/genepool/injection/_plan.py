@@ -258,7 +258,7 @@ def decide(
     change = None if pool.quality is None else pool.quality.change(start, chosen)
     refused = ["nothing changed"]
     if method != "none":
-        refused = objections(planner, before, after, start, chosen, change, drop)
+        refused = list(objections(planner, before, after, start, chosen, change, drop))
         reasons += refused
         reasons.append(
             f"{method}: index {before.value:.2f} [{before.lower:.2f}, {before.upper:.2f}] → "
@@ -345,23 +345,12 @@ def objections(
     chosen: NDArray[np.intp],
     change: Change | None,
     drop: float,
-) -> list[str]:
-    """Why a change must not be carried out; empty: it may."""
-    return list(_objections(planner, before, after, start, chosen, change, drop))
-
-
-def _objections(
-    planner: Planner,
-    before: StyleEstimate,
-    after: StyleEstimate,
-    start: NDArray[np.intp],
-    chosen: NDArray[np.intp],
-    change: Change | None,
-    drop: float,
 ) -> Iterator[str]:
+    """Why a change must not be carried out, one sentence each; none: it may."""
     # More images narrow the interval: a lower bound that rises under a value that does not is no gain.
     if after.lower <= before.lower or after.value <= before.value:
-        yield f"refused: the index's lower bound would not rise ({before.lower:.3f} → {after.lower:.3f})"
+        lower = f"its lower bound {before.lower:.3f} → {after.lower:.3f}"
+        yield f"refused: the index would not rise ({before.value:.3f} → {after.value:.3f}, {lower})"
     excess = float(planner.claim[chosen].sum())
     if excess > 1e-9 * len(chosen) and planner.claim[start].sum() <= 1e-9 * len(start):
         yield f"refused: the verified human share would fall below {planner.quota:.2f}"

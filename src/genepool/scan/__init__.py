@@ -10,7 +10,7 @@ from genepool.scan._digests import PHASH_VERSION, PIXEL_VERSION, perceptual_hash
 from genepool.scan._plan import Plan, load_probes, make_plan
 from genepool.scan._scan import scan
 from genepool.scan._unit import ScanJob, examine
-from genepool.scan._view import View
+from genepool.scan._view import View, textured_crops
 
 __all__ = [
     "PHASH_VERSION",
@@ -27,4 +27,5 @@ __all__ = [
     "pixel_digest",
     "read_header",
     "scan",
+    "textured_crops",
 ]
