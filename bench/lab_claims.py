@@ -31,8 +31,8 @@ refutation says that the number is no law, not that no model will ever show it.
 """
 ORIGIN = """
 Written by `bench/lab_claims.py` from `docs/lab/*.json`, which `genepool lab run` made; methods:
-[lab.md](lab.md); every table and seed: [lab-results.md](lab-results.md). Presets were fixed before they were
-run; what was added later says so in its preset. Retention counts prototypes that are still reached, so a
+[lab.md](concepts/lab.md); every table and seed: [lab-results.md](lab-results.md). Presets were fixed before they
+were run; what was added later says so in its preset. Retention counts prototypes that are still reached, so a
 model may lose half of its variance and reach them all: where retention refutes a number and diversity falls,
 both are shown.
 """
@@ -373,7 +373,7 @@ def results_page(found):
     lines = [
         "# Results of the laboratory",
         "",
-        "Written by `bench/lab_claims.py` from `docs/lab/*.json`. How to read it: [lab.md](lab.md).",
+        "Written by `bench/lab_claims.py` from `docs/lab/*.json`. How to read it: [lab.md](concepts/lab.md).",
         "",
     ]
     for name, result in found.items():

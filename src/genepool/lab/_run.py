@@ -47,7 +47,7 @@ def run(
         progress: Called with steps done, steps in all, and what is being done.
 
     Returns:
-        The content of ``result.json``; see ``docs/lab.md`` for its form.
+        The content of ``result.json``; see ``docs/concepts/lab.md`` for its form.
 
     Raises:
         UsageError: Unknown preset, another run in the folder, data missing.

@@ -102,7 +102,7 @@ def run_study(study: Study, folder: Folder, device: str, tick: Tick, given: str 
         given: Data that take the place of ``given``.
 
     Returns:
-        One object for each arm and seed: see ``docs/lab.md``.
+        One object for each arm and seed: see ``docs/concepts/lab.md``.
 
     Raises:
         MeasureError: Too few pictures.

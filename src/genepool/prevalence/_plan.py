@@ -3,7 +3,7 @@
 Without scores, capital against a share of q₀ grows per look by about KL(q₁‖q₀) when the truth is q₁ (J. L.
 Kelly, Bell Syst. Tech. J. 35 (1956) 917), and 1/(0.9·α) is needed. Scores that take away a share ρ² of
 the variance shorten that by about (1 − ρ²). The factor for learning the bets was fitted to the simulations of
-``bench/bench_certificate.py`` (docs/certificate.md).
+``bench/bench_certificate.py`` (docs/concepts/certificate.md).
 """
 
 from __future__ import annotations
