@@ -31,10 +31,10 @@ refutation says that the number is no law, not that no model will ever show it.
 """
 ORIGIN = """
 Written by `bench/lab_claims.py` from `docs/lab/*.json`, which `genepool lab run` made; methods:
-[lab.md](concepts/lab.md); every table and seed: [lab-results.md](lab-results.md). Presets were fixed before they
-were run; what was added later says so in its preset. Retention counts prototypes that are still reached, so a
-model may lose half of its variance and reach them all: where retention refutes a number and diversity falls,
-both are shown.
+[lab.md](concepts/lab.md); every table and seed: [lab-results.md](lab-results.md). Presets were fixed
+before they were run; what was added later says so in its preset. Retention counts prototypes that are
+still reached, so a model may lose half of its variance and reach them all: where retention refutes a
+number and diversity falls, both are shown.
 """
 PREFERENCE = {2: "7.1", 3: "5.4", 4: "3.2"}
 
