@@ -51,6 +51,23 @@ def test_it_learns_and_repeats_itself(kind):
     assert apart(one.reshape(60, -1)) < 0.75 * apart(noise)
 
 
+def test_a_chain_on_logits_keeps_the_variance_that_clipping_takes():
+    rng = np.random.default_rng(3)
+    strokes = rng.normal(0, 1.4, (3000, 6)) @ rng.normal(0, 1, (6, 48))
+    shown = np.clip(np.rint(256 / (1 + np.exp(-strokes / 2)) - 0.5), 0, 255).astype(np.uint8)
+    shown = shown.reshape(-1, 4, 4, 3)
+
+    def left(logit):
+        seen = shown
+        for generation in range(4):
+            options = {"components": 4, "latent": 6, "logit": logit}
+            seen, _ = make_generator("mixture", generation, **options).fit(seen).draw(3000, generation)
+        return seen.reshape(3000, -1).var(axis=0).sum() / shown.reshape(3000, -1).var(axis=0).sum()
+
+    assert left(logit=False) < 0.85
+    assert 0.93 < left(logit=True) < 1.05
+
+
 def test_guidance_follows_the_label():
     shown, labels = pictures()
     model = make_generator("pixel-flow", 1, "cpu", **{**SMALL["pixel-flow"], "steps": 250}).fit(shown, labels)
