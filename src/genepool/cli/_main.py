@@ -40,6 +40,7 @@ VERBS = {
     "explain": "why a rule or an error exists",
     "doctor": "what is installed, what is missing, is the workspace sound",
     "plugins": "list detectors, embedders, sources, engines",
+    "completion": "the script that completes verbs, options and codes in bash, zsh or fish",
 }
 
 
@@ -108,8 +109,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
         sys.exit(2)
     except GenepoolError as error:
         click.echo(f"{error.code} {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  → {error.hint}", err=True)
+        # Every message ends in something to do; the explanation of the code where the error knows no better.
+        click.echo(f"  → {error.hint or f'genepool explain {error.code}'}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error of ours.
@@ -120,4 +121,5 @@ def main(argv: list[str] | None = None) -> NoReturn:
         sys.exit(3)
     except OSError as error:
         click.echo(f"GP010 {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        click.echo("  → genepool explain GP010", err=True)
         sys.exit(3)

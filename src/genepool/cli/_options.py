@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from genepool.config import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,6 +51,19 @@ def workers_option(command: F) -> F:
         metavar="N",
         help="Processes (0: one per core).",
     )(command)
+
+
+def complete_codes(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Shell completion of rule and error codes, each with its name."""
+    from click.shell_completion import CompletionItem
+
+    from genepool.report import explanations
+
+    return [
+        CompletionItem(code, help=entry.name)
+        for code, entry in explanations().items()
+        if code.startswith(begun.upper())
+    ]
 
 
 def settings(config_file: str | None, workers: int | None = None, **changes: Any) -> Config:

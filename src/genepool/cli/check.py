@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genepool.cli._options import (
+    complete_codes,
     config_option,
     emit_json,
     format_option,
@@ -34,8 +35,20 @@ def policy_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--watermarks", is_flag=True, help="Look for invisible marks of Stable Diffusion, SDXL, FLUX."
         ),
-        click.option("--select", multiple=True, metavar="GPnnn", help="Only these rules (prefixes allowed)."),
-        click.option("--ignore", multiple=True, metavar="GPnnn", help="Not these rules."),
+        click.option(
+            "--select",
+            multiple=True,
+            metavar="GPnnn",
+            shell_complete=complete_codes,
+            help="Only these rules (prefixes allowed).",
+        ),
+        click.option(
+            "--ignore",
+            multiple=True,
+            metavar="GPnnn",
+            shell_complete=complete_codes,
+            help="Not these rules (prefixes allowed).",
+        ),
         click.option("--baseline", metavar="FILE", help="An earlier decision: fail only on getting worse."),
     ):
         function = option(function)
