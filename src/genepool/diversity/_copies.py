@@ -54,6 +54,10 @@ class Copies:
         weights: NDArray[np.float64] = 1.0 / np.bincount(self.labels)[self.labels]
         return weights
 
+    def found_by(self, i: int) -> str:
+        """The surest way in which image ``i`` was found to be a copy; empty where it has none."""
+        return KINDS[self.kinds[i]] if self.kinds[i] >= 0 else ""
+
     def counts(self) -> dict[str, int]:
         """Redundant images by the surest way in which they were found."""
         found = self.kinds[self.redundant]

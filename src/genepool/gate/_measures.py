@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Measures", "SliceShare", "measure"]
 
+PAIRS = 20
+"""Pairs of copies that a decision names for the report."""
+
 
 @dataclass(frozen=True, slots=True)
 class SliceShare:
@@ -134,7 +137,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     chosen = catalogue if keep.all() else catalogue.select([u for u, k in zip(uris, keep, strict=True) if k])
     by_vector = config.diversity.copy_vectors
     copies = catalogue_copies(chosen, human[keep], by_vector=by_vector) if chosen.n else None
-    duplicates, redundant, exact = _duplicates(copies, uris, digests, keep)
+    duplicates, redundant, repeats = _duplicates(copies, uris, digests, keep)
     index, note, looks_like = _diversity(chosen, human[keep], copies, config)
     from genepool.prevalence import ReviewedSet
 
@@ -175,7 +178,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
             "certificate": certificate.to_json(),
             **({"diversity": looks_like} if looks_like else {}),
             "uncanny": list(looks.uncanny),
-            **_extra(catalogue, origins, signals, exact, len(redundant)),
+            **_extra(catalogue, origins, signals, repeats),
             "detector": _judge(catalogue, workspace, config),
             "captions": captions(catalogue),
             **({"lineage": lineage} if (lineage := ancestry(origins, config)) else {}),
@@ -248,14 +251,14 @@ def _findings(origins: pa.Table, uris: list[str], digests: list[str]) -> tuple[C
 
 def _duplicates(
     copies: Copies | None, uris: list[str], digests: list[str], keep: NDArray[np.bool_]
-) -> tuple[Estimate | None, tuple[Case, ...], int]:
-    """The share of images that repeat another one, those images, and how many repeat its very bytes.
+) -> tuple[Estimate | None, tuple[Case, ...], dict[str, Any]]:
+    """The share of images that repeat another one, those images, and how they were found.
 
     In each cluster the verified human image is kept, then the one with the most pixels, then the largest
-    file, then the first by name.
+    file, then the first by name. The pairs to look at are the least sure ones.
     """
     if copies is None:
-        return None, (), 0
+        return None, (), {"n_exact": 0, "n_near": 0, "pairs": []}
     where, extra = np.flatnonzero(keep), copies.redundant
     exact = 0
     cases = []
@@ -278,7 +281,18 @@ def _duplicates(
         "share of images that copy a kept one by bytes, pixels, 256-bit perceptual hash or copy vector; "
         "every image was compared"
     )
-    return Estimate(share, share, share, n, method), tuple(cases), exact
+    unsure = extra[np.argsort(-copies.kinds[extra], kind="stable")][:PAIRS].tolist()
+    pairs = [
+        {
+            "image": uris[where[i]],
+            "kept": uris[where[copies.keep[i]]],
+            "by": copies.found_by(i),
+            "why": copies.why[i],
+        }
+        for i in unsure
+    ]
+    found = {"n_exact": exact, "n_near": len(extra) - exact, "pairs": pairs}
+    return Estimate(share, share, share, n, method), tuple(cases), found
 
 
 def _diversity(
@@ -296,7 +310,7 @@ def _diversity(
 
 
 def _extra(
-    catalogue: Catalogue, origins: pa.Table, signals: dict[str, int], exact: int, redundant: int
+    catalogue: Catalogue, origins: pa.Table, signals: dict[str, int], repeats: dict[str, Any]
 ) -> dict[str, Any]:
     from genepool._version import __version__
 
@@ -307,7 +321,7 @@ def _extra(
         "classes": _tally(origins.column("origin")),
         "c2pa": _tally(columns.column("c2pa")),
         "rights": signals,
-        "duplicates": {"n_exact": exact, "n_near": redundant - exact},
+        "duplicates": repeats,
         "timing": {
             "seconds": round(stats.seconds, 3),
             "scanned": stats.n_new,

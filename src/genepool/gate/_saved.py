@@ -10,7 +10,10 @@ from genepool.records import Case, Decision, Failure, Measure
 if TYPE_CHECKING:
     from genepool.store import Workspace
 
-__all__ = ["load_decision", "save"]
+__all__ = ["history", "load_decision", "save"]
+
+POINTS = 200
+"""Earlier checks that a decision remembers."""
 
 _CONTRACT = {"schema", "status", "dataset", "measures", "failures", "set_aside", "policy"}
 
@@ -43,6 +46,35 @@ def save(decision: Decision, workspace: Workspace) -> None:
     data = decision.to_json()
     data["titles"] = {name: m.title for name, m in decision.measures.items()}
     workspace.write_json("decision.json", data)
+
+
+def history(workspace: Workspace, decision: Decision, at: int) -> list[dict[str, Any]]:
+    """The checks of this set so far, oldest first, this one last; at most `POINTS`, the newest.
+
+    A check of unchanged images with an unchanged outcome replaces the one before it, so that every point is a
+    state of the set. What was kept of another set, or is damaged, begins no history.
+
+    Args:
+        workspace: Holds the decision before this one, or none.
+        decision: This one.
+        at: Seconds since 1970, UTC.
+
+    Returns:
+        ``{"at", "root", "status", "n", "diversity", "human_ratio"}``, the last two as measures, or None.
+    """
+    point = {"root": decision.root, "status": decision.status, "n": decision.n}
+    for name in ("diversity", "human_ratio"):
+        m = decision.measures.get(name)
+        point[name] = None if m is None else {"value": m.value, "lower": m.lower, "upper": m.upper, "n": m.n}
+    try:
+        data = workspace.read_json("decision.json")
+        kept = data["history"] if data is not None and data["dataset"]["uri"] == decision.uri else []
+        before = [row for row in kept if {"at", *point} <= row.keys()]
+    except (WorkspaceError, KeyError, TypeError, AttributeError):
+        before = []
+    if before and all(before[-1][key] == value for key, value in point.items()):
+        before.pop()
+    return [*before, {"at": at, **point}][-POINTS:]
 
 
 def load_decision(workspace: Workspace) -> Decision:
