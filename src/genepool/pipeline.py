@@ -76,7 +76,10 @@ def check(
             from genepool import provenance, report
 
             seal = provenance.seal(place, catalogue, origins, decision.to_json(), config)
-            decision = dataclasses.replace(decision, extra={**decision.extra, "ledger": seal.to_json()})
+            past = gate.history(place, decision, int(time.time()))
+            decision = dataclasses.replace(
+                decision, extra={**decision.extra, "ledger": seal.to_json(), "history": past}
+            )
             gate.save(decision, place)
             report.write(decision, catalogue, origins, place.report)
     return decision

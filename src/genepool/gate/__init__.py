@@ -10,7 +10,7 @@ from genepool.gate._approved import export_approved
 from genepool.gate._baseline import apply_baseline, load_baseline
 from genepool.gate._decide import RULES, decide
 from genepool.gate._measures import Measures, SliceShare, measure
-from genepool.gate._saved import load_decision, save
+from genepool.gate._saved import history, load_decision, save
 
 __all__ = [
     "RULES",
@@ -19,6 +19,7 @@ __all__ = [
     "apply_baseline",
     "decide",
     "export_approved",
+    "history",
     "load_baseline",
     "load_decision",
     "measure",
