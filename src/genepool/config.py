@@ -59,6 +59,9 @@ class PolicyConfig:
         ("artist", "style", "source"), "sidecar columns whose values are judged one by one"
     )
     slice_min: int = _doc(30, "smallest slice that is judged on its own", low=1)
+    rules: tuple[str, ...] = _doc(
+        (), "plug-ins whose rules are applied beside the built-in ones, `name` or `name:argument`"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class EvidenceConfig:
         (), "sources (sidecar `source`) whose dates before 2021 prove human work"
     )
     watermarks: bool = _doc(False, "look for the invisible watermarks of Stable Diffusion, SDXL and FLUX")
+    readers: tuple[str, ...] = _doc((), "plug-ins that read further evidence, `name` or `name:argument`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,7 @@ class ScanConfig:
     max_bytes: int = _doc(512 * 1024 * 1024, "files larger than this are set aside unread", low=1)
     unit: int = _doc(256, "images per unit of work", low=1, high=100_000)
     timeout: float = _doc(300.0, "seconds without progress after which a worker is replaced", low=1)
+    merge: int = _doc(256, "small parts of the catalogue beyond which they are merged; 0 = never", low=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def check(
 
     Raises:
         SourceError: Nothing to read (exit code 3).
+        PluginError: A plug-in that the configuration names is missing or broken (exit code 3).
         IntegrityError: A log that is read does not verify (exit code 4).
     """
     from genepool import dataset, gate, origin, scan, store
@@ -60,13 +61,18 @@ def check(
     started = time.perf_counter()
     config = config or load()
     earlier = gate.load_baseline(baseline) if baseline else None
+    rules = gate.open_rules(config.policy.rules)  # here, so that a missing plug-in is told before the scan
     opened = dataset.open(data)
     place = store.workspace_for(opened, workspace)
     with place.lock():
         catalogue = scan.scan(opened, place, config=config, progress=progress)
         origins = origin.settle(catalogue, place, config)
         decision = gate.decide(
-            gate.measure(catalogue, origins, place, config), config, select=select, ignore=ignore
+            gate.measure(catalogue, origins, place, config),
+            config,
+            select=select,
+            ignore=ignore,
+            plugged=gate.over(rules, catalogue, origins),
         )
         if earlier is not None:
             decision = gate.apply_baseline(decision, earlier)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from genepool.evidence import _c2pa
 from genepool.evidence._read import Findings, examine
+from genepool.evidence._readers import OpenReader, open_readers
 from genepool.evidence._watermark import testify
 from genepool.records import ImageView
 
@@ -26,6 +27,7 @@ class EvidenceProbe:
         anchors: PEM text of trusted C2PA certificate authorities; empty: no signer is trusted.
         archives: Sources whose dates before 2021 are believed.
         watermarks: Whether pixels are searched for generators' invisible watermarks.
+        readers: Plug-ins that are heard after our own witnesses.
     """
 
     name: str = "evidence"
@@ -34,11 +36,17 @@ class EvidenceProbe:
     _EMPTY: ClassVar[Mapping[str, Any]] = {"evidence": "[]", "c2pa": "absent", "rights": "[]"}
 
     def __init__(
-        self, anchors: str = "", archives: Collection[str] = (), *, watermarks: bool = False
+        self,
+        anchors: str = "",
+        archives: Collection[str] = (),
+        *,
+        watermarks: bool = False,
+        readers: tuple[OpenReader, ...] = (),
     ) -> None:
         self.anchors = anchors
         self.archives = tuple(archives)
         self.watermarks = watermarks
+        self.readers = readers
         self.version = f"{_VERSION}+{self._digest()}"
 
     def _digest(self) -> str:
@@ -48,6 +56,7 @@ class EvidenceProbe:
         parts = (version("c2pa-python"), self.anchors, *sorted(self.archives))
         if self.watermarks:
             parts = (*parts, "watermarks 1")
+        parts = (*parts, *(reader.identity for reader in self.readers))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
 
     @classmethod
@@ -56,20 +65,26 @@ class EvidenceProbe:
 
         Raises:
             ConfigError: An anchor file cannot be read or holds no certificate.
+            PluginError: A reader that is asked for is not installed, or breaks its contract.
         """
         chosen = config.evidence
         anchors = _c2pa.load_anchors(chosen.trust_anchors)
-        return cls(anchors, chosen.archives, watermarks=chosen.watermarks)
+        readers = open_readers(chosen.readers)
+        return cls(anchors, chosen.archives, watermarks=chosen.watermarks, readers=readers)
 
     def prepare(self) -> None:
         """Load the C2PA library and its trust anchors, once per worker."""
         _c2pa.prepare(self.anchors)
+        for reader in self.readers:
+            reader.prepare()
 
     def examine(self, view: ImageView) -> Mapping[str, Any]:
         """``evidence`` and ``rights`` (JSON lists) and ``c2pa`` (a word) of one image."""
         found = examine(view.data, view.sample.declared, anchors=self.anchors, archives=self.archives)
         if self.watermarks and (marks := testify(view.pixels)):
             found = replace(found, evidence=(*found.evidence, *marks))
+        if said := [item for reader in self.readers for item in reader.read(view)]:
+            found = replace(found, evidence=(*found.evidence, *said))
         if not found.evidence and not found.rights and found.c2pa == "absent":
             return self._EMPTY
         return row(found)

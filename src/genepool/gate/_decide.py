@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from genepool.errors import PolicyError
 from genepool.gate._generation import contradictions, generation_lines, maybe_toxic, toxic
 from genepool.gate._human import checkpoint, human, human_slices
+from genepool.gate._plugged import PluggedRule
 from genepool.records import Case, Decision, Failure, Measure
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ class Rule(NamedTuple):
 
 
 def decide(
-    measures: Measures, config: Config, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+    measures: Measures,
+    config: Config,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    plugged: Sequence[PluggedRule] = (),
 ) -> Decision:
     """Apply the policy.
 
@@ -36,13 +42,20 @@ def decide(
         config: The policy and everything else that was configured (recorded in the decision).
         select: Only these rules, by code, prefix (``GP4``) or name; empty = all.
         ignore: Not these.
+        plugged: Rules of plug-ins (`open_rules`, `over`), which are heard after the built-in ones.
 
     Raises:
         PolicyError: ``select`` or ``ignore`` names no rule, or no rule is left (an empty policy would
             pass anything).
     """
-    rules = _chosen(select, ignore)
-    failures = [found for rule in rules if (found := rule.judge(measures, config)) is not None]
+    every: list[Rule | PluggedRule] = [*RULES, *plugged]
+    rules = _chosen(every, select, ignore)
+    ours = [rule for rule in rules if isinstance(rule, Rule)]
+    failures = [found for rule in ours if (found := rule.judge(measures, config)) is not None]
+    lines = _lines(measures, config, {f.code: f.status for f in failures}, {r.code for r in ours})
+    # What the built-in rules found stands before a stranger's rule is asked.
+    theirs = [rule.find(measures, config, lines) for rule in rules if isinstance(rule, PluggedRule)]
+    failures += [found for found in theirs if found is not None]
     failures.sort(key=lambda f: (f.status != "fail", f.code))
     status = failures[0].status if failures else "pass"
     aside = list(measures.unread)
@@ -55,12 +68,12 @@ def decide(
         uri=measures.uri,
         n=measures.n,
         root=measures.root,
-        measures=_lines(measures, config, {f.code: f.status for f in failures}, {r.code for r in rules}),
+        measures=lines,
         failures=tuple(failures),
         set_aside=tuple(aside),
         policy={
             "rules": [rule.code for rule in rules],
-            "not_applied": [rule.code for rule in RULES if rule not in rules],
+            "not_applied": [rule.code for rule in every if rule not in rules],
             **{k: v for k, v in config.to_json().items() if k in ("policy", "generation", "review")},
         },
         extra={
@@ -75,16 +88,18 @@ def decide(
     )
 
 
-def _chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
+def _chosen(
+    every: Sequence[Rule | PluggedRule], select: Sequence[str], ignore: Sequence[str]
+) -> list[Rule | PluggedRule]:
     for wanted in (*select, *ignore):
-        if not any(_names(wanted, rule) for rule in RULES):
+        if not any(_names(wanted, rule) for rule in every):
             raise PolicyError(
                 f"no rule is called {wanted!r}",
-                hint="rules: " + ", ".join(f"{rule.code} {rule.name}" for rule in RULES),
+                hint="rules: " + ", ".join(f"{rule.code} {rule.name}" for rule in every),
             )
     chosen = [
         rule
-        for rule in RULES
+        for rule in every
         if (not select or any(_names(s, rule) for s in select)) and not any(_names(i, rule) for i in ignore)
     ]
     if not chosen:
@@ -92,7 +107,7 @@ def _chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
     return chosen
 
 
-def _names(wanted: str, rule: Rule) -> bool:
+def _names(wanted: str, rule: Rule | PluggedRule) -> bool:
     """``GP401``, a prefix ``GP4``, or the rule's name."""
     return rule.code.startswith(wanted) or rule.name == wanted
 

@@ -27,6 +27,8 @@ _OPINIONS = frozenset({"detector", "verdict", "recovered"})
 # Unsigned marks of one file, written by the same hand: correlated, so that they share one cap.
 _UNSIGNED = frozenset({"xmp", "generator"})
 _UNSIGNED_CAP = 3.0
+# A plug-in's witness: below the weight of an unsigned mark it is one more opinion.
+_READER = "reader:"
 _RANK = {"proven": 5, "attested": 4, "declared": 3, "recovered": 2, "inferred": 1, "unknown": 0}
 
 
@@ -47,8 +49,8 @@ def fold(evidence: Iterable[Evidence], *, prior: float = PRIOR, ancestry: Interv
     3. A trusted human claim: human.
     4. A claim that a program without a model computed it: algorithmic.
     5. Looks like a registered AI image: AI, recovered.
-    6. Anything else (unsigned human claims, people's verdicts, detectors) leaves the origin unknown and moves
-       ``p_human``.
+    6. Anything else (unsigned human claims, people's verdicts, detectors, a plug-in's witness below the
+       weight of an unsigned mark) leaves the origin unknown and moves ``p_human``.
 
     Generations: human 0; machine-made at least 1 and at least whatever anybody claims; the upper end comes
     only from the pedigree or from a trusted claim, because a low claimed generation is as self-serving as a
@@ -76,8 +78,8 @@ def settle_evidence(
         raise UsageError(f"origin: expected a prior in (0, 1), found {prior}")
     items = sorted(set(evidence), key=_key)
     sure_human = [e for e in items if e.claim == "human" and _is_fact(e)]
-    marks = [e for e in items if e.claim == "ai" and e.kind not in _OPINIONS]
-    computed = [e for e in items if e.claim == "algorithmic" and e.kind not in _OPINIONS]
+    marks = [e for e in items if e.claim == "ai" and not _is_opinion(e)]
+    computed = [e for e in items if e.claim == "algorithmic" and not _is_opinion(e)]
     found = [e for e in items if e.claim == "ai" and e.kind == "recovered"]
     p = _posterior(items, prior)
     if sure_human and (marks or any(e.hard for e in computed)):
@@ -98,6 +100,10 @@ def _is_fact(e: Evidence) -> bool:
     return e.hard or (e.kind == "archive" and e.claim == "human")
 
 
+def _is_opinion(e: Evidence) -> bool:
+    return e.kind in _OPINIONS or (e.kind.startswith(_READER) and abs(e.weight) < _UNSIGNED_CAP)
+
+
 def _key(e: Evidence) -> tuple[float, str, str, str, str, str]:
     return (-abs(e.weight), e.kind, e.claim, e.detail, e.reference, repr(e))
 
@@ -109,7 +115,7 @@ def _tier(e: Evidence) -> str:
         return "attested" if e.hard else "declared"
     if e.kind == "recovered":
         return "recovered"
-    if e.kind in _OPINIONS:
+    if _is_opinion(e):
         return "inferred"
     return "declared"
 

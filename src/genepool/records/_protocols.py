@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from genepool.records._decision import Failure, Measure
 from genepool.records._images import Case, Header, Item, Sample
+from genepool.records._origin import Evidence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,9 @@ __all__ = [
     "Detector",
     "Embedder",
     "Engine",
+    "EvidenceReader",
+    "Facts",
+    "GateRule",
     "ImageView",
     "Job",
     "PreferenceModel",
@@ -162,6 +167,71 @@ class Embedder(Protocol):
 
     def embed(self, view: ImageView) -> NDArray[np.float32]:
         """One vector of length ``dim``, finite."""
+
+
+@runtime_checkable
+class EvidenceReader(Protocol):
+    """A witness of one's own: what one image's bytes, name or sidecar say about its origin.
+
+    ``name`` names the witness (its evidence is of kind ``reader:<name>``); ``version`` enters the scan's
+    identity: change it and images are read again. ``ceiling`` is the largest absolute natural-log likelihood
+    ratio that any of its evidence may carry, above 0 and at most 3 (odds of 20 : 1, what a generator's own
+    unsigned parameters weigh). Only evidence of AI at a weight of 3 settles an origin; anything weaker, and
+    every claim of human work, moves ``p_human`` and decides nothing. A reader can never make a hard fact.
+    """
+
+    name: str
+    version: str
+    ceiling: float
+
+    def prepare(self) -> None:
+        """Load heavy state, once per worker. A reader is pickled before this call."""
+
+    def read(self, view: ImageView) -> Iterable[Evidence]:
+        """What is said about this image; nothing where there is nothing to say."""
+
+
+class Facts(Protocol):
+    """What a plug-in's rule may look at. Read only: nothing that is done to it changes the decision."""
+
+    @property
+    def uri(self) -> str:
+        """The dataset."""
+
+    @property
+    def n(self) -> int:
+        """How many images can be read."""
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """The decision's numbers by name, such as ``human_ratio``, ``generation``, ``diversity``."""
+
+    @property
+    def policy(self) -> Mapping[str, Any]:
+        """The configuration as plain data."""
+
+    def images(self, *columns: str) -> Any:
+        """A ``pyarrow.Table``, one row per readable image: columns of the catalogue and of the origins.
+
+        ``uri`` is always the first; no names = all columns. See docs/plugins.md for what there is.
+        """
+
+
+@runtime_checkable
+class GateRule(Protocol):
+    """A rule of one's own, applied after the built-in ones and beside them.
+
+    ``code`` is two to eight capital letters other than ``GP`` and three digits (``ACME101``), ``name`` lower
+    case words joined by hyphens, ``what`` one sentence for ``genepool explain``; ``why`` (text) and ``do``
+    (commands) may be there too.
+    """
+
+    code: str
+    name: str
+    what: str
+
+    def judge(self, facts: Facts) -> Failure | None:
+        """What is wrong, ``fail`` or ``undecided``, with every image that causes it; None: it holds."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from genepool.errors import GenepoolError, PluginError
 from genepool.records import Probe
 from genepool.scan._digests import PHASH_VERSION, PIXEL_VERSION
 from genepool.store import CORE_COLUMNS
+
+_log = logging.getLogger("genepool.scan")
 
 CORE_VERSION = 1
 """Version of the core columns' meaning; raise it when decoding or notes change what rows say."""
@@ -40,24 +43,50 @@ class Plan:
 def load_probes(config: Config) -> list[Probe]:
     """Every probe of the entry-point group that has something to do under this configuration.
 
+    A stranger's probe that cannot be loaded or made is left out and named in a warning: nobody asked for it
+    but its package, and the others' rows do not need it.
+
     Raises:
-        PluginError: One cannot be loaded or made.
+        PluginError: One of ours cannot be loaded or made.
     """
     found: list[Probe] = []
     for entry in plugins.entries("probes"):
-        kind = plugins.load("probes", entry.name)
         try:
-            probe = kind.from_config(config)
-        except GenepoolError:
-            raise
-        except Exception as error:  # a stranger's constructor may raise anything
-            raise PluginError(
-                f"probe {entry.name!r} ({entry.target}) cannot be made: {type(error).__name__}: {error}",
-                hint=f"reinstall or remove {entry.distribution}",
-            ) from error
+            probe = _made(entry, config)
+        except PluginError as error:
+            if entry.built_in:
+                raise
+            _log.warning("left out: %s", error)
+            continue
         if probe is not None:
             found.append(probe)
     return found
+
+
+def _made(entry: plugins.Entry, config: Config) -> Probe | None:
+    kind = plugins.load("probes", entry.name)
+    try:
+        probe: Probe | None = kind.from_config(config)
+    except GenepoolError:
+        raise
+    except Exception as error:  # a stranger's constructor may raise anything
+        raise PluginError(
+            f"probe {entry.name!r} ({entry.target}) cannot be made: {type(error).__name__}: {error}",
+            hint=f"reinstall or remove {entry.distribution}",
+        ) from error
+    if probe is not None and not entry.built_in and (fault := _fault(probe)):
+        raise PluginError(
+            f"probe {entry.name!r} ({entry.target}): {fault}",
+            hint=f"reinstall or remove {entry.distribution}",
+        )
+    return probe
+
+
+def _fault(probe: Any) -> str:
+    if not isinstance(probe, Probe):
+        return "expected name, version, columns, vectors, prepare, examine"
+    taken = sorted({"uri", *CORE_COLUMNS} & {*probe.columns, *probe.vectors})
+    return f"column {taken[0]!r} is already taken" if taken else ""
 
 
 def make_plan(config: Config, probes: Sequence[Probe]) -> Plan:
