@@ -77,9 +77,9 @@ def _on_card(ort: Any, data: bytes, options: Any, settings: dict[str, str]) -> t
     said = io.StringIO()
     with contextlib.redirect_stdout(said):  # it prints what it cannot load; stdout belongs to results
         ort.set_default_logger_severity(_SILENT)
-        if hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()
         try:
+            if hasattr(ort, "preload_dlls"):  # finds the libraries of CUDA where pip has put them
+                ort.preload_dlls()
             session = ort.InferenceSession(data, options, providers=[(_CUDA, settings), _CPU])
             found = _CUDA in session.get_providers()
             reason = "" if found else _first(said.getvalue(), "the card or a library of CUDA is missing")
