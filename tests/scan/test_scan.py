@@ -304,7 +304,7 @@ def test_damage_found_while_reading_is_told_and_cured_by_the_next_scan(tmp_path:
     fresh = scanned(folder, tmp_path / "w")
     part = next((tmp_path / "w" / "catalogue" / "parts").glob("*.vec.parquet"))
     flip(part, 20)
-    with pytest.raises(WorkspaceError, match="damaged and has been removed"):
+    with pytest.raises(WorkspaceError, match="damaged and has been moved aside"):
         list(fresh.vectors("colour"))
     assert rows(scanned(folder, tmp_path / "w")) == expected
 

@@ -21,20 +21,30 @@ from genepool.errors import EngineError
 from genepool.records import Engine, Unit
 from genepool.scan._listed import Listed
 from genepool.scan._plan import Plan, load_probes, make_plan
-from genepool.scan._unit import ScanJob
+from genepool.scan._unit import ScanJob, place_of
 from genepool.store import (
+    NOTHING,
     Catalogue,
+    Changes,
+    Journal,
     Listing,
     ListingWriter,
     PartIndex,
+    Recording,
     ScanStats,
     Workspace,
+    collect,
+    compact,
+    compare,
     dataset_folder,
+    item_mark,
     part_key,
     put_in_force,
     read_listing,
+    small_parts,
     sweep,
     trusted_parts,
+    unused,
     workspace_for,
 )
 
@@ -58,8 +68,11 @@ def scan(
 ) -> Catalogue:
     """Read every image that is not yet known, once, and return the catalogue of the dataset.
 
-    An unchanged set costs its listing (file times) only. An interrupted scan goes on where it stopped:
-    finished units are known. The result does not depend on the number of workers.
+    An unchanged set costs its listing (file times) only; one that grew costs that and the new images. An
+    interrupted scan goes on where it stopped: finished units are known. The result does not depend on the
+    number of workers. An image that changes or vanishes while it is read, or that cannot be read at all, is
+    set aside and tried again by the next scan. Every scan that had something to do stands in the workspace's
+    journal.
 
     Args:
         dataset: As opened by `genepool.open`.
@@ -91,23 +104,24 @@ def scan(
             return Catalogue(dataset, space, known, _reused(known, started))
         with space.lock():
             sweep(space.parts)
+            collect(space)
             runner = engine if engine is not None else _engine(settings)
-            run = _Run(dataset, space, plan, listed, runner, settings.scan.unit)
-            return run.catalogue(started, progress, None if rescan else known, rescan=rescan)
+            run = _Run(dataset, space, plan, listed, runner, settings)
+            return run.catalogue(started, progress, known, rescan=rescan)
 
 
 class _Run:
     """One scan that has something to do."""
 
     def __init__(
-        self, dataset: Dataset, space: Workspace, plan: Plan, listed: Listed, engine: Engine, unit: int
+        self, dataset: Dataset, space: Workspace, plan: Plan, listed: Listed, engine: Engine, config: Config
     ) -> None:
         self.dataset = dataset
         self.space = space
         self.plan = plan
         self.listed = listed
         self.engine = engine
-        self.unit = unit
+        self.limits = config.scan
         self.index = PartIndex(space.parts, plan.digest, vectors=bool(plan.vectors))
         self.workers = 0
         self.rate = 0.0
@@ -115,41 +129,50 @@ class _Run:
     def catalogue(
         self, started: float, progress: Progress | None, known: Listing | None, *, rescan: bool
     ) -> Catalogue:
-        """Examine what is pending and put the new listing in force."""
-        if not rescan:
-            expected = [name for name, _ in known.parts] if known and known.plan == self.plan.digest else []
-            self.index.load(trusted_parts(self.space), expected)
-        pending = self._pending()
-        n_new = int(pending.sum())
-        if n_new:
-            self._examine(pending, n_new, progress)
-        listing = self._write_listing()
-        catalogue = Catalogue(self.dataset, self.space, listing)
-        failures = _failures(catalogue) if self.plan.probes else {}
-        if failures:
-            listing = replace(listing, failures=failures)
-            put_in_force(self.space, dataset_folder(self.space, self.dataset), listing)
+        """Examine what is pending, put the new listing in force, and merge parts where they are too many."""
+        folder = dataset_folder(self.space, self.dataset)
+        with Journal(self.space).record("scan", self.dataset.uri, plan=self.plan.digest) as recording:
+            if not rescan:
+                same = known is not None and known.plan == self.plan.digest
+                expected = [name for name, _ in known.parts] if known and same else []
+                self.index.load(trusted_parts(self.space), expected, unused(self.space))
+            pending = np.concatenate(
+                [self.index.pending(keys) for _, keys in self.listed.keyed(self.plan.digest)]
+            )
+            n_new = int(pending.sum())
+            recording.facts.update(items=self.listed.n, pending=n_new)
+            if n_new:
+                self._examine(pending, n_new, progress, recording)
+            changes = self._write_listing(folder, known)
+            listing = read_listing(self.space, self.dataset)
+            assert listing is not None  # noqa: S101  # it was just put in force
+            aside = len(listing.aside) + listing.n - listing.n_readable
+            recording.facts.update(aside=aside, passing=listing.passing)
+            if changes is not None:
+                recording.facts["changes"] = changes.to_json(20)
+        if self.limits.merge and small_parts(self.space, self.plan.digest) >= self.limits.merge:
+            compact(self.space, self.plan.digest)
+            listing = read_listing(self.space, self.dataset) or listing
         stats = ScanStats(
             n_new=n_new,
             n_reused=self.listed.n - n_new,
-            n_aside=len(listing.aside) + listing.n - listing.n_readable,
+            n_aside=aside,
             seconds=time.perf_counter() - started,
             images_per_second=self.rate,
             workers=self.workers,
-            failures=failures,
+            failures=listing.failures,
             damaged=tuple(f"{name}: {why}" for name, why in self.index.damaged.items()),
+            changes=changes,
         )
         return Catalogue(self.dataset, self.space, listing, stats)
 
-    def _pending(self) -> NDArray[np.bool_]:
-        flags = [self.index.find(keys)[0] < 0 for _, keys in self.listed.keyed(self.plan.digest)]
-        return np.concatenate(flags)
-
-    def _examine(self, pending: NDArray[np.bool_], total: int, progress: Progress | None) -> None:
+    def _examine(
+        self, pending: NDArray[np.bool_], total: int, progress: Progress | None, recording: Recording
+    ) -> None:
         workers = max(1, int(getattr(self.engine, "workers", 1)))
-        size = _unit_size(total, workers, self.unit)
+        size = _unit_size(total, workers, self.limits.unit)
         self.workers = min(workers, -(-total // size))
-        job = ScanJob(self.space.parts, self.plan)
+        job = ScanJob(self.space.parts, self.plan, recording.number)
         done = aside = 0
         begun = time.perf_counter()
         if progress is not None:
@@ -158,7 +181,9 @@ class _Run:
             done += result.n
             aside += result.n_aside
             self.rate = done / max(time.perf_counter() - begun, 1e-9)
-            self.index.add(f"{self.plan.digest[:8]}-{result.id}")
+            part = f"{self.plan.digest[:8]}-{result.id}"
+            self.index.add(part)
+            recording.unit(part, result.n, result.n_aside)
             if progress is not None:
                 progress(done, total, aside, self.rate)
 
@@ -172,10 +197,12 @@ class _Run:
                 name.update(part_key(f"{item.path}\0{item.offset}\0{item.row}", item.stamp, self.plan.digest))
             yield Unit(name.hexdigest()[:16], chunk, source)
 
-    def _write_listing(self) -> Listing:
-        writer = ListingWriter(self.space, self.dataset, self.plan.digest, self.listed.digest)
+    def _write_listing(self, folder: Path, known: Listing | None) -> Changes | None:
+        """Put the new listing in force; what became of the dataset since the last one."""
+        writer = ListingWriter(self.space, folder, self.dataset.uri, self.plan.digest, self.listed.digest)
         used: list[str] = []
         number = np.full(len(self.index.names) + 1, -1, np.int32)
+        passing = 0
         try:
             for items, keys in self.listed.keyed(self.plan.digest):
                 part, row, readable = self.index.find(keys)
@@ -184,21 +211,30 @@ class _Run:
                         f"scan: expected a row for {items[int(np.argmin(part))].uri}, found none in any part",
                         hint="run the same command again",
                     )
+                passing += int(self.index.pending(keys).sum())
                 for found in np.unique(part):
                     if number[found] < 0:
                         number[found] = len(used)
                         used.append(self.index.names[found])
-                writer.add([item.uri for item in items], number[part], row, readable)
-            return writer.finish(used, self.plan.columns, self.plan.vectors, self.listed.aside)
+                marks = np.array([item_mark(place_of(item), item.stamp) for item in items], np.uint64)
+                writer.add([item.uri for item in items], number[part], row, readable, marks)
+            listing = writer.finish(
+                used, self.plan.columns, self.plan.vectors, self.listed.aside, passing=passing
+            )
         except BaseException:
             writer.discard()
             raise
+        failures = _failures(Catalogue(self.dataset, self.space, listing)) if self.plan.probes else {}
+        if failures:
+            put_in_force(self.space, folder, replace(listing, failures=failures))
+        return compare(folder / known.file, folder / listing.file) if known is not None else None
 
 
 def _in_force(known: Listing, listed: Listed, plan: Plan, space: Workspace) -> bool:
-    """Whether the last listing still describes the dataset, and its parts are untouched."""
+    """Whether the last listing still describes the dataset, its parts are untouched, and all was settled."""
     return (
-        known.plan == plan.digest
+        known.passing == 0
+        and known.plan == plan.digest
         and known.digest == listed.digest
         and len(known.untouched(space.parts)) == len(known.parts)
     )
@@ -210,6 +246,7 @@ def _reused(known: Listing, started: float) -> ScanStats:
         n_aside=len(known.aside) + known.n - known.n_readable,
         seconds=time.perf_counter() - started,
         failures=known.failures,
+        changes=NOTHING,
     )
 
 

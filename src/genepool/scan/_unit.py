@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +22,8 @@ from genepool.scan._view import View
 from genepool.store import PartWriter, part_key
 
 _HALF_MAX = 65504.0
+_TIMED = re.compile(r"\d+:\d+(?:[;:]|$)")
+"""A local file's stamp: size and modification time, then whatever else counts."""
 
 
 def place_of(item: Item) -> str:
@@ -37,11 +41,13 @@ class ScanJob:
     Args:
         folder: Where parts go.
         plan: What to do with each image.
+        run: Number of the run, see `genepool.store.Journal`.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan, run: int = 0) -> None:
         self.folder = folder
         self.plan = plan
+        self.run = run
 
     def prepare(self) -> None:
         """Load the probes' heavy state.
@@ -86,7 +92,7 @@ class ScanJob:
         return UnitResult(unit.id, len(unit.items), len(unit.items))
 
     def _writer(self) -> PartWriter:
-        return PartWriter(self.folder, self.plan.digest, self.plan.columns, self.plan.vectors)
+        return PartWriter(self.folder, self.plan.digest, self.plan.columns, self.plan.vectors, self.run)
 
     def _identity(self, item: Item) -> dict[str, Any]:
         place = place_of(item)
@@ -104,10 +110,26 @@ class ScanJob:
                 if sample is None or sample.item.uri != item.uri:
                     yield from _unread(unit.items[at:], "the source did not answer for it")
                     return
-                yield item, sample
+                yield item, _unchanged(item, sample)
         except (GenepoolError, OSError, ValueError, TypeError, LookupError, EOFError) as error:
             # Promised not to happen; if it does, what is left is set aside rather than lost.
             yield from _unread(unit.items[at:], f"the source failed: {type(error).__name__}: {error}")
+
+
+def _unchanged(item: Item, sample: Sample) -> Sample:
+    """The sample, or, where its file is not the one that was listed any more, a case that says so."""
+    if sample.data is None or not item.path.startswith("/") or not _TIMED.match(item.stamp):
+        return sample  # remote stores tell with each answer what they sent; memory does not change
+    try:
+        found = os.stat(item.path)  # noqa: PTH116  # once per image: a Path costs more than the call
+    except OSError as error:
+        why = f"expected the file that was listed; it went while it was read: {error.strerror or error}"
+        return Sample(item, None, case=Case(item.uri, "vanished", why))
+    stamp = f"{found.st_size}:{found.st_mtime_ns}"
+    if f"{item.stamp};".startswith((f"{stamp};", f"{stamp}:")):
+        return sample
+    why = f"expected the file as it was listed ({item.stamp.split(';')[0]}); it was changed while it was read"
+    return Sample(item, None, case=Case(item.uri, "changed", why))
 
 
 def _unread(items: tuple[Item, ...], why: str) -> Iterator[tuple[Item, Sample]]:

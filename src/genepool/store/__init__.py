@@ -8,9 +8,12 @@ never written into the columns. Every file appears whole or not at all.
 from __future__ import annotations
 
 from genepool.store._catalogue import Catalogue, ScanStats
+from genepool.store._changes import NOTHING, Changes, compare, item_mark
+from genepool.store._compact import Compaction, collect, compact, small_parts, unused
 from genepool.store._files import sweep
 from genepool.store._index import PartIndex
 from genepool.store._inspect import Health, inspect
+from genepool.store._journal import Journal, Recording, Run
 from genepool.store._listing import (
     Listing,
     ListingWriter,
@@ -20,40 +23,53 @@ from genepool.store._listing import (
     trusted_parts,
 )
 from genepool.store._merkle import merkle_root
-from genepool.store._parts import CORE_COLUMNS, PartWriter, check_part, part_key, part_names
+from genepool.store._parts import CORE_COLUMNS, PASSING, PartWriter, check_part, part_key, part_names
 from genepool.store._reviewqueue import SKETCH, Asked, Carried, Draw, ReviewRecord, Vote, same_set
 from genepool.store._verdicts import Verdicts, check_verdict
 from genepool.store._workspace import Workspace, find_workspace, workspace_for
 
 __all__ = [
     "CORE_COLUMNS",
+    "NOTHING",
+    "PASSING",
     "SKETCH",
     "Asked",
     "Carried",
     "Catalogue",
+    "Changes",
+    "Compaction",
     "Draw",
     "Health",
+    "Journal",
     "Listing",
     "ListingWriter",
     "PartIndex",
     "PartWriter",
+    "Recording",
     "ReviewRecord",
+    "Run",
     "ScanStats",
     "Verdicts",
     "Vote",
     "Workspace",
     "check_part",
     "check_verdict",
+    "collect",
+    "compact",
+    "compare",
     "dataset_folder",
     "find_workspace",
     "inspect",
+    "item_mark",
     "merkle_root",
     "part_key",
     "part_names",
     "put_in_force",
     "read_listing",
     "same_set",
+    "small_parts",
     "sweep",
     "trusted_parts",
+    "unused",
     "workspace_for",
 ]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from genepool.errors import UsageError
 from genepool.records import Case
+from genepool.store._changes import Changes
 from genepool.store._columns import arrow_type
 from genepool.store._files import write_atomic
 from genepool.store._listing import Listing, dataset_folder, listing_batches
@@ -41,7 +42,8 @@ class ScanStats:
         images_per_second: ``n_new`` over the time from the first unit to the last.
         workers: Processes that worked (0: nothing was pending).
         failures: Probe name → images on which it failed (their columns are null).
-        damaged: Parts that were found damaged, removed and read anew.
+        damaged: Parts that were found damaged, moved aside and read anew.
+        changes: What became of the dataset since its last listing; None: there was none.
     """
 
     n_new: int = 0
@@ -52,6 +54,7 @@ class ScanStats:
     workers: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+    changes: Changes | None = None
 
 
 class Catalogue:
@@ -106,7 +109,7 @@ class Catalogue:
 
         Raises:
             UsageError: A column does not exist.
-            WorkspaceError: A part is damaged (it is removed; the next scan reads its images again).
+            WorkspaceError: A part is damaged (it is moved aside; the next scan reads its images again).
         """
         import pyarrow as pa
 
@@ -273,7 +276,7 @@ class Catalogue:
     # --------------------------------------------------------------------------------- private
 
     def _identity(self) -> bytes:
-        return f"{self._listing.digest}/{self._listing.plan}".encode()
+        return self._listing.identity.encode()
 
     def _origins_path(self, chosen: frozenset[str] | None) -> Path:
         if chosen is None:

@@ -1,7 +1,8 @@
 """Listings: which rows are live in one dataset, in the order of their uris.
 
 ``catalogue/sets/<id>/state.json`` names the listing file, the plan, the parts and what was set aside; it is
-replaced last, so a crash leaves the old listing or the new one.
+replaced last, so a crash leaves the old listing or the new one. Each row carries a mark of the image's place
+and stamp: two listings of one dataset tell what was added, removed and changed between them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genepool.records import Case
+from genepool.store._aside import move_aside
 from genepool.store._files import make_folder, replace_atomic, sweep, wrapped
-from genepool.store._parts import first_line, part_stamp
+from genepool.store._parts import first_line, is_damage, part_stamp
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from genepool.dataset import Dataset
     from genepool.store._workspace import Workspace
 
-_SCHEMA = "genepool.listing/1"
-_GRACE = 3600.0
-"""Seconds for which a superseded listing is kept for whoever is reading it."""
+_SCHEMA = "genepool.listing/2"
+_PLAIN = ("uri", "plan", "digest", "file", "n", "n_readable", "passing")
+GRACE = 3600.0
+"""Seconds for which a superseded listing or part is kept for whoever is reading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,15 @@ class Listing:
         uri: The dataset.
         plan: Plan digest under which it was scanned.
         digest: Over every listed (uri, place, stamp) and every refusal: equal digests, unchanged files.
-        file: Name of the listing's Parquet file: ``uri``, ``part``, ``row``, ``readable``, sorted by uri.
+        file: Name of the listing's Parquet file, sorted by uri: ``uri``, ``part``, ``row``, ``readable``,
+            ``mark``.
         n: Items listed.
         n_readable: Items whose image could be read.
         columns, vectors: What each row has, beside the core columns.
         parts: Part names with the stamp of their files; ``part`` counts in this order.
         aside: What the source refused to list.
         failures: Probe name → images on which it failed.
+        passing: Items set aside for a reason that may be gone next time, so that they are tried again.
     """
 
     uri: str
@@ -61,6 +66,13 @@ class Listing:
     parts: tuple[tuple[str, tuple[int, ...]], ...]
     aside: tuple[Case, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
+    passing: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Equal for listings of the same rows; what is settled about the rows is bound to it."""
+        # What is tried again may come out otherwise although no file changed: then the very file counts.
+        return f"{self.digest}/{self.plan}" + (f"/{self.file}" if self.passing else "")
 
     def untouched(self, folder: Path) -> set[str]:
         """Names of the parts whose files are exactly as they were when this listing was written."""
@@ -70,7 +82,7 @@ class Listing:
         """Plain data for ``state.json``."""
         return {
             "schema": _SCHEMA,
-            **{k: getattr(self, k) for k in ("uri", "plan", "digest", "file", "n", "n_readable")},
+            **{k: getattr(self, k) for k in _PLAIN},
             "columns": dict(self.columns),
             "vectors": dict(self.vectors),
             "parts": [[name, list(stamp)] for name, stamp in self.parts],
@@ -81,11 +93,8 @@ class Listing:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Listing:
         """Inverse of `to_json`."""
-        plain = {
-            k: data[k] for k in ("uri", "plan", "digest", "file", "n", "n_readable", "columns", "vectors")
-        }
         return cls(
-            **plain,
+            **{k: data[k] for k in (*_PLAIN, "columns", "vectors")},
             parts=tuple((name, tuple(stamp)) for name, stamp in data["parts"]),
             aside=tuple(Case(*fields) for fields in data["aside"]),
             failures=data["failures"],
@@ -120,14 +129,20 @@ def read_listing(workspace: Workspace, dataset: Dataset) -> Listing | None:
 
 def trusted_parts(workspace: Workspace) -> set[str]:
     """Parts whose files are as some listing of the workspace recorded them, so need not be verified again."""
+    sound: set[str] = set()
+    for _, listing in all_listings(workspace):
+        sound |= listing.untouched(workspace.parts)
+    return sound
+
+
+def all_listings(workspace: Workspace) -> Iterator[tuple[Path, Listing]]:
+    """Every listing in force with its folder; what cannot be read is passed over (`inspect` tells it)."""
     from genepool.errors import WorkspaceError
 
-    sound: set[str] = set()
     for state in sorted(workspace.catalogue.glob("sets/*/state.json")):
         with contextlib.suppress(WorkspaceError, KeyError, TypeError, ValueError, AttributeError):
             data = workspace.read_json(str(state.relative_to(workspace.root)))
-            sound |= Listing.from_json(data).untouched(workspace.parts)
-    return sound
+            yield state.parent, Listing.from_json(data)
 
 
 def put_in_force(workspace: Workspace, folder: Path, listing: Listing) -> None:
@@ -140,19 +155,20 @@ class ListingWriter:
 
     Args:
         workspace: Where.
-        dataset: Of what.
+        folder: The dataset's, see `dataset_folder`.
+        uri: Of the dataset.
         plan, digest: See `Listing`.
     """
 
-    def __init__(self, workspace: Workspace, dataset: Dataset, plan: str, digest: str) -> None:
+    def __init__(self, workspace: Workspace, folder: Path, uri: str, plan: str, digest: str) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self.workspace = workspace
-        self.dataset = dataset
+        self.folder = folder
+        self.uri = uri
         self.plan = plan
         self.digest = digest
-        self.folder = dataset_folder(workspace, dataset)
         self.n = 0
         self.n_readable = 0
         self._last = ""
@@ -163,7 +179,13 @@ class ListingWriter:
         self.file = f"listing-{digest[:16]}-{secrets.token_hex(4)}.parquet"
         self._temporary = self.folder / f".{self.file}.tmp"
         self._schema = pa.schema(
-            [("uri", pa.string()), ("part", pa.int32()), ("row", pa.int32()), ("readable", pa.bool_())]
+            [
+                ("uri", pa.string()),
+                ("part", pa.int32()),
+                ("row", pa.int32()),
+                ("readable", pa.bool_()),
+                ("mark", pa.uint64()),
+            ]
         )
         with wrapped(self._temporary, "written"):
             self._writer = pq.ParquetWriter(
@@ -171,7 +193,12 @@ class ListingWriter:
             )
 
     def add(
-        self, uris: list[str], part: NDArray[np.int32], row: NDArray[np.int32], readable: NDArray[np.bool_]
+        self,
+        uris: list[str],
+        part: NDArray[np.int32],
+        row: NDArray[np.int32],
+        readable: NDArray[np.bool_],
+        mark: NDArray[np.uint64],
     ) -> None:
         """Append items; the order is free, but the uris' own order spares a sort."""
         import pyarrow as pa
@@ -182,7 +209,7 @@ class ListingWriter:
             if uri < self._last:
                 self._sorted = False
             self._last = uri
-        batch = pa.record_batch([pa.array(uris, pa.string()), part, row, readable], schema=self._schema)
+        batch = pa.record_batch([pa.array(uris, pa.string()), part, row, readable, mark], schema=self._schema)
         with wrapped(self._temporary, "written"):
             self._writer.write_batch(batch)
         self.n += len(uris)
@@ -193,7 +220,10 @@ class ListingWriter:
         parts: list[str],
         columns: Mapping[str, str],
         vectors: Mapping[str, int],
-        aside: list[Case],
+        aside: Iterable[Case],
+        *,
+        failures: Mapping[str, int] | None = None,
+        passing: int = 0,
     ) -> Listing:
         """Sort if needed, make durable, put in force, remove outdated listings of this dataset."""
         with wrapped(self._temporary, "written"):
@@ -204,7 +234,7 @@ class ListingWriter:
             sort_parquet(self._temporary, "uri", self.folder)
         replace_atomic(self._temporary, self.folder / self.file)
         listing = Listing(
-            self.dataset.uri,
+            self.uri,
             self.plan,
             self.digest,
             self.file,
@@ -214,6 +244,8 @@ class ListingWriter:
             dict(vectors),
             tuple((name, tuple(part_stamp(self.workspace.parts, name))) for name in parts),
             tuple(aside),
+            dict(failures or {}),
+            passing,
         )
         put_in_force(self.workspace, self.folder, listing)
         self._retire()
@@ -223,7 +255,7 @@ class ListingWriter:
         """Remove listings that nobody can be reading any more."""
         for old in self.folder.glob("listing-*.parquet"):
             with contextlib.suppress(OSError):
-                if old.name != self.file and old.stat().st_mtime < time.time() - _GRACE:
+                if old.name != self.file and old.stat().st_mtime < time.time() - GRACE:
                     old.unlink()
 
     def discard(self) -> None:
@@ -243,7 +275,7 @@ def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa
         keep: Leave a damaged file where it is.
 
     Raises:
-        WorkspaceError: It is damaged; unless ``keep``, it has been removed.
+        WorkspaceError: It is damaged; unless ``keep``, it has been moved aside.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -253,10 +285,16 @@ def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield from file.iter_batches(batch_size=size, use_threads=False)
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException) as error:
+        if not is_damage(error):
+            raise WorkspaceError(
+                f"listing {path}: cannot be read: {first_line(error)}", hint="nothing was changed; try again"
+            ) from error
         if not keep:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            with contextlib.suppress(WorkspaceError):
+                move_aside(path)
         raise WorkspaceError(
             f"listing {path}: expected a readable Parquet file, found damage: {first_line(error)}",
             hint="run the same command again: the listing is made anew from the finished parts",

@@ -2,12 +2,14 @@
 
 ``<plan>-<id>.parquet`` holds the core and probe columns (zstd); ``<plan>-<id>.vec.parquet`` beside it the
 vectors as float16 in fixed-size binary, uncompressed (lists of half floats are about fifty times slower to
-scan). The vector file is written first: a part exists when its core file does. Pages carry checksums.
+scan). The vector file is written first: a part exists when its core file does. Pages carry checksums, and the
+core file's metadata the number of the run that made it: which of two rows is newer never depends on a clock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genepool.errors import WorkspaceError
+from genepool.store._aside import move_aside
 from genepool.store._columns import column as typed
 from genepool.store._files import write_atomic
 
@@ -45,6 +48,11 @@ CORE_COLUMNS: Mapping[str, str] = {
 }
 """Columns that every part has, with their types. ``uri`` is the listing's, since parts are shared."""
 
+PASSING = frozenset({"changed", "unreadable", "vanished"})
+"""Reasons that may be gone by the next scan: such a row counts for the scan that wrote it, and not after."""
+
+_RUN = b"genepool.run"
+
 
 def part_key(place: str, stamp: str, plan: str) -> bytes:
     """The identity of a row: where the bytes lie, what they were stamped with, how they were examined."""
@@ -60,15 +68,22 @@ class PartWriter:
         plan: Plan digest, hexadecimal; its first 8 digits begin the file's name.
         columns: Probe columns beside `CORE_COLUMNS`, name → Arrow type name.
         vectors: Vector names → dimension.
+        run: Number of the run in the journal; the part with the larger one is the newer.
     """
 
     def __init__(
-        self, folder: Path, plan: str, columns: Mapping[str, str], vectors: Mapping[str, int]
+        self,
+        folder: Path,
+        plan: str,
+        columns: Mapping[str, str],
+        vectors: Mapping[str, int],
+        run: int = 0,
     ) -> None:
         self.folder = Path(folder)
         self.plan = plan
         self.columns = {**CORE_COLUMNS, **columns}
         self.vectors = dict(vectors)
+        self.run = run
         self._rows: list[Mapping[str, Any]] = []
 
     def __len__(self) -> int:
@@ -103,12 +118,10 @@ class PartWriter:
                 for i, text in faults.items():
                     notes[i] = f"{notes[i]}; {column}: {text}" if notes[i] else f"{column}: {text}"
         arrays["note"] = typed(notes, "string", {})
+        vectors = None
         if self.vectors:
-            table = pa.table({n: self._vector(n, d) for n, d in self.vectors.items()})
-            _write(self.folder / f"{name}.vec.parquet", table, compressed=False)
-        _write(
-            self.folder / f"{name}.parquet", pa.table({c: arrays[c] for c in self.columns}), compressed=True
-        )
+            vectors = pa.table({n: self._vector(n, d) for n, d in self.vectors.items()})
+        write_part(self.folder, name, pa.table({c: arrays[c] for c in self.columns}), vectors, self.run)
         self._rows = []
         return name
 
@@ -116,6 +129,18 @@ class PartWriter:
         values = [row.get(name) for row in self._rows]
         packed = [None if v is None else np.asarray(v, dtype="<f2").tobytes() for v in values]
         return typed(packed, f"binary({2 * dim})", {})
+
+
+def write_part(folder: Path, name: str, core: pa.Table, vectors: pa.Table | None, run: int) -> None:
+    """Write a part's files, durably and atomically, vectors first.
+
+    Raises:
+        WorkspaceError: They cannot be written; nothing is left behind, save vectors without their part.
+    """
+    if vectors is not None:
+        _write(folder / f"{name}.vec.parquet", vectors, compressed=False)
+    marked = core.replace_schema_metadata({_RUN: str(run).encode()})
+    _write(folder / f"{name}.parquet", marked, compressed=True)
 
 
 def _write(path: Path, table: pa.Table, *, compressed: bool) -> None:
@@ -141,7 +166,7 @@ def read_part(folder: Path, name: str, columns: Sequence[str], *, vectors: bool 
     """Some columns of one part, pages verified against their checksums.
 
     Raises:
-        WorkspaceError: The part is missing or damaged. A damaged one is removed, so that the next scan
+        WorkspaceError: The part is missing or damaged. A damaged one is moved aside, so that the next scan
             reads those images again.
     """
     import pyarrow as pa
@@ -151,15 +176,35 @@ def read_part(folder: Path, name: str, columns: Sequence[str], *, vectors: bool 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(columns=list(columns), use_threads=False)
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException, KeyError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        if not missing:
-            remove_part(folder, name)
-        what = "is missing" if missing else f"was damaged and has been removed ({first_line(error)})"
+        if not is_damage(error):
+            raise WorkspaceError(
+                f"part {path}: cannot be read: {first_line(error)}", hint="nothing was changed; try again"
+            ) from error
+        what = "is missing"
+        if not isinstance(error, FileNotFoundError):
+            what = f"was damaged{_away(folder, name)} ({first_line(error)})"
         raise WorkspaceError(
             f"part {path}: expected a readable Parquet file; it {what}",
             hint="run the same command again: the images of this part are read anew",
         ) from error
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether a library's error is about what a file holds, not about permissions, handles or memory."""
+    number = getattr(error, "errno", None)
+    return number in (None, 0, errno.ENOENT, errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", -1))
+
+
+def _away(folder: Path, name: str) -> str:
+    """Move a part aside where that is possible, and say so."""
+    try:
+        remove_part(folder, name)
+    except WorkspaceError:
+        return ""  # a read-only place: the damage is what has to be told
+    return " and has been moved aside"
 
 
 def check_part(folder: Path, name: str) -> str:
@@ -177,6 +222,8 @@ def check_part(folder: Path, name: str) -> str:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 rows.append(file.read(use_threads=False).num_rows)
         except (OSError, pa.ArrowException) as error:
+            if not is_damage(error):
+                raise WorkspaceError(f"part {path}: cannot be read: {first_line(error)}") from error
             return f"{path.name}: {first_line(error)}"
     if not rows or not (folder / f"{name}.parquet").exists():
         return f"{name}.parquet: missing"
@@ -202,11 +249,37 @@ def part_names(folder: Path, plan: str = "") -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def remove_part(folder: Path, name: str) -> None:
-    """Take a part away, core file first, so that it never counts as finished."""
-    for path in (folder / f"{name}.parquet", folder / f"{name}.vec.parquet"):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+def remove_part(folder: Path, name: str) -> list[Path]:
+    """Move a part aside, core file first, so that it never counts as finished.
+
+    Returns:
+        Where its files lie now.
+
+    Raises:
+        WorkspaceError: They cannot be moved.
+    """
+    return [move_aside(path) for path in part_files(folder, name)]
+
+
+def part_run(table: pa.Table) -> int:
+    """Number of the run that made a part, from its core table; 0: made before there was a journal."""
+    try:
+        return int((table.schema.metadata or {}).get(_RUN, b"0"))
+    except ValueError:
+        return 0
+
+
+def newest_run(folder: Path) -> int:
+    """The largest run number of any part; 0 where there is none. Reads every footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    newest = 0
+    for name in part_names(folder):
+        with contextlib.suppress(OSError, pa.ArrowException, ValueError):
+            metadata = pq.read_metadata(folder / f"{name}.parquet").metadata or {}
+            newest = max(newest, int(metadata.get(_RUN, b"0")))
+    return newest
 
 
 def part_stamp(folder: Path, name: str) -> list[int]:

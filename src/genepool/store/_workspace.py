@@ -237,8 +237,11 @@ def _made(place: Workspace | str | Path) -> Workspace:
 
 
 def _beside(uri: str) -> Path | None:
-    """``/data/set`` → ``/data/set.genepool``; wildcards of a shard pattern become underscores."""
-    path = Path(uri)
+    """``/data/set`` → ``/data/set.genepool``; wildcards of a shard pattern become underscores.
+
+    A plug-in's ``name:/data/set.db`` lies beside what it reads.
+    """
+    path = Path(re.sub(r"^[a-z][a-z0-9_-]+:(?=/(?!/))", "", uri))
     if not path.is_absolute() or not path.name:
         return None
     name = re.sub(r"[^\w.\-+ ]+", "_", path.name)
