@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from genepool.demo import Story
 
 hypothesis.settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -25,6 +29,40 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.delenv("GENEPOOL_KEY", raising=False)
     monkeypatch.delenv("GENEPOOL_WORKSPACE", raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keys of the demo's story."""
+    return tmp_path_factory.mktemp("story-home")
+
+
+@pytest.fixture(scope="session")
+def demo_told(tmp_path_factory: pytest.TempPathFactory, demo_home: Path) -> tuple[Story, str]:
+    """`genepool demo` run once for all tests, over what an earlier one left: the story, and what it printed.
+
+    Tests that use it are of the group ``demo``, so that one worker runs them all.
+    """
+    from click.testing import CliRunner
+
+    from genepool import demo
+    from genepool.cli._main import cli
+    from genepool.demo._place import mark
+
+    folder = tmp_path_factory.mktemp("story") / "demo"
+    for place in (folder, folder.with_name("demo.genepool"), folder.with_name("demo-clean")):
+        place.mkdir()
+        (place / "stale.png").write_bytes(b"left by an earlier demo")
+        mark(place, ["stale.png"])
+    stories: list[Story] = []
+    run = demo.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENEPOOL_HOME", str(demo_home))
+        patch.setattr("genepool.demo.run", lambda *a, **k: stories.append(run(*a, **k)) or stories[0])
+        result = CliRunner().invoke(cli, ["demo", str(folder)], standalone_mode=False)
+    assert result.exception is None, result.output
+    assert result.return_value == 0, result.output
+    return stories[0], result.output
 
 
 @pytest.fixture(scope="session")

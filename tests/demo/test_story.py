@@ -20,29 +20,18 @@ from genepool.demo import _story
 from genepool.demo._place import mark
 from genepool.errors import MissingExtra, UsageError
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("story-home")
+pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, home: Path) -> tuple[demo.Story, str]:
-    """The story as `genepool demo` tells it, once, with a key of its own, over what an earlier demo left."""
-    folder = tmp_path_factory.mktemp("story") / "demo"
-    for place in (folder, folder.with_name("demo.genepool"), folder.with_name("demo-clean")):
-        place.mkdir()
-        (place / "stale.png").write_bytes(b"left by an earlier demo")
-        mark(place, ["stale.png"])
-    stories: list[demo.Story] = []
-    run = demo.run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENEPOOL_HOME", str(home))
-        patch.setattr("genepool.demo.run", lambda *a, **k: stories.append(run(*a, **k)) or stories[0])
-        result = CliRunner().invoke(cli, ["demo", str(folder)], standalone_mode=False)
-    assert result.exception is None, result.output
-    assert result.return_value == 0, result.output
-    return stories[0], result.output
+def home(demo_home: Path) -> Path:
+    return demo_home
+
+
+@pytest.fixture(scope="module")
+def told(demo_told: tuple[demo.Story, str]) -> tuple[demo.Story, str]:
+    """The story as `genepool demo` tells it (`tests/conftest.py`)."""
+    return demo_told
 
 
 def test_it_ends_as_expected(told):
