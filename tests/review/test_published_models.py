@@ -14,9 +14,10 @@ from PIL import Image
 
 from genepool import plugins, review
 from genepool.errors import IntegrityError, PluginError, SourceError, UsageError
-from genepool.review import OnnxPreference, TransformersPreference, check_preference_model
+from genepool.review import OnnxPreference, TransformersPreference
 from genepool.review._plugged_onnx import fitted
 from genepool.store import ReviewRecord, Vote, Workspace
+from genepool.testing import assert_preference, check_preference
 from support.scans import encoded, picture
 
 
@@ -61,11 +62,11 @@ def test_any_onnx_file_gives_the_number_of_its_graph(tmp_path):
     path = sharpness(tmp_path / "sharp.onnx")
     model = plugins.create("preferences", f"onnx:{path}")
     assert model.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert check_preference_model(model) == []
+    assert_preference(model)
     pixels = np.asarray(picture(3, 90))
     assert model.score(pixels) == pytest.approx(expected(pixels), abs=1e-6)
     fixed = OnnxPreference(str(sharpness(tmp_path / "two.onnx", batch=2, meta={"genepool.fit": "squash"})))
-    assert check_preference_model(fixed) == []
+    assert_preference(fixed)
     assert fixed.score(pixels) != model.score(pixels) or pixels.shape[0] == pixels.shape[1]
     scaled = OnnxPreference(f"{path}#std=0.5,0.5,0.5&mean=0.1,0.2,0.3")
     assert scaled.score(pixels) == pytest.approx(2 * model.score(pixels), rel=1e-4)
@@ -125,16 +126,16 @@ def test_the_conformance_check_finds_what_is_wrong():
             pixels[0, 0] = 0
             return float(self.calls)
 
-    found = " ".join(check_preference_model(Careless()))
-    for word in ("name is empty", "no SHA-256", "changed from", "changes the picture"):
+    found = "\n".join(check.rule for check in check_preference(Careless()) if not check.ok)
+    for word in ("has a name", "SHA-256", "the same again", "is not changed"):
         assert word in found
-    assert "lacks" in check_preference_model(object())[0]
+    assert "missing: name" in check_preference(object())[0].found
 
     class Failing(Careless):
         def score(self, pixels, caption=""):
             raise RuntimeError("no")
 
-    assert "RuntimeError" in " ".join(check_preference_model(Failing()))
+    assert any("RuntimeError" in check.found for check in check_preference(Failing()))
 
 
 def test_a_column_of_its_own_compared_with_people_and_never_mixed(tmp_path):
@@ -255,7 +256,7 @@ def test_a_classifier_of_transformers_scores_like_the_library(saved):
     import transformers
 
     model = TransformersPreference(f"{saved / 'classifier'}#label=aesthetic")
-    assert check_preference_model(model) == []
+    assert_preference(model)
     pixels = np.asarray(picture(5, 70))
     own = transformers.ViTForImageClassification.from_pretrained(saved / "classifier")
     small = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BILINEAR)
@@ -270,7 +271,7 @@ def test_a_classifier_of_transformers_scores_like_the_library(saved):
 def test_two_towers_need_words_and_give_the_cosine(saved):
     model = TransformersPreference(str(saved / "towers"))
     assert math.isnan(model.score(np.asarray(picture(1, 64))))
-    assert check_preference_model(model) == []
+    assert_preference(model)
     prompted = TransformersPreference(f"{saved / 'towers'}#prompt=a+cat")
     pixels = np.asarray(picture(1, 64))
     assert prompted.score(pixels) == model.score(pixels, "a cat") != model.score(pixels, "the dog on the mat")

@@ -1,11 +1,19 @@
-"""``genepool plugins list``: which parts are installed."""
+"""``genepool plugins``: which parts are installed, and whether they keep their contracts."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genepool.cli._options import emit_json
 from genepool.plugins import GROUPS
+
+if TYPE_CHECKING:
+    from genepool.testing import Check
+
+# The kinds of plug-ins for which `genepool.testing` has a kit.
+KITS = ("detectors", "embedders", "engines", "evidence", "preferences", "rules", "sources")
 
 
 @click.group("plugins")
@@ -37,47 +45,57 @@ def listing(group: str | None, pattern: str, output: str) -> int:
     return 0
 
 
-@command.command("check-detector")
+@command.command("check")
+@click.argument("group", type=click.Choice(KITS))
 @click.argument("spec")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def check_detector(spec: str, output: str) -> int:
-    """Try the detector SPEC (NAME or NAME:ARGUMENT) against every rule of the detector protocol.
+def check(group: str, spec: str, output: str) -> int:
+    """Try a plug-in against every rule of its kind: GROUP, and SPEC as NAME or NAME:ARGUMENT.
 
-    Ends with 0 where it keeps them all, with 1 where it breaks one.
+    Ends with 0 where it keeps them all, with 1 where it breaks one. A preference model's or detector's digest
+    is printed, to pin it by.
     """
-    from genepool.plugins import create
-    from genepool.testing import check_detector as check
-
-    checks = check(create("detectors", spec))
+    checks, digest = _tried(group, spec)
     broken = sum(not c.ok for c in checks)
     if output == "json":
         emit_json(
-            {"schema": "genepool.conformance/1", "detector": spec, "checks": [c._asdict() for c in checks]}
+            {
+                "schema": "genepool.conformance/1",
+                "group": group,
+                "plugin": spec,
+                "digest": digest,
+                "checks": [c._asdict() for c in checks],
+            }
         )
     else:
         for c in checks:
             click.echo(f"{'✓' if c.ok else '✗'} {c.rule}{f': {c.found}' if c.found else ''}")
         click.echo(f"{len(checks) - broken} of {len(checks)} rules kept")
+        if digest:
+            click.echo(f"sha256={digest}")
     return 1 if broken else 0
 
 
-@command.command("check-preference")
-@click.argument("spec")
-def check_preference(spec: str) -> int:
-    """Try the preference model SPEC (NAME:PLACE#key=value) on pictures of odd shapes.
+def _tried(group: str, spec: str) -> tuple[tuple[Check, ...], str]:
+    """What the kit of a group says about one plug-in, and the plug-in's digest if it has one."""
+    from genepool import plugins, review, testing
 
-    Ends with 0 where it keeps its contract, with 1 where it breaks it. Prints the digest to pin it by.
-    """
-    from genepool import review
-
-    model = review.open_preference_model(spec)
-    problems = review.check_preference_model(model)
-    for problem in problems:
-        click.echo(f"✗ {problem}")
-    if not problems:
-        click.echo(f"✓ {model.name} keeps its contract")
-    click.echo(f"sha256={model.digest}")
-    return 1 if problems else 0
+    if group == "preferences":
+        part: Any = review.open_preference_model(spec)
+    elif group == "engines":
+        part = plugins.create(group, spec, workers=2)
+    else:
+        part = plugins.create(group, spec)
+    kits = {
+        "detectors": testing.check_detector,
+        "embedders": testing.check_embedder,
+        "engines": testing.check_engine,
+        "evidence": testing.check_evidence_reader,
+        "preferences": testing.check_preference,
+        "rules": testing.check_rule,
+        "sources": testing.check_source,
+    }
+    return kits[group](part), str(getattr(part, "digest", ""))
 
 
 @command.command("fetch-detector")

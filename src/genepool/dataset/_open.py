@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from genepool import plugins
 from genepool.dataset._dataset import Dataset
 from genepool.dataset._files import absolute, is_url, stat_of, walk_names
 from genepool.dataset._folder import FolderSource
@@ -17,11 +19,13 @@ from genepool.dataset._formats import IMAGE_SUFFIXES, suffix_of
 from genepool.dataset._parquet import ParquetSource
 from genepool.dataset._patterns import expand, is_pattern
 from genepool.dataset._webdataset import WebDatasetSource
-from genepool.errors import SourceError, UsageError
+from genepool.errors import PluginError, SourceError, UsageError
 from genepool.records import Source
 
 __all__ = ["open"]
 
+# ``name:argument`` where name is a plug-in; ``name://…`` is a URL, ``x:`` a drive.
+_PLUGGED = re.compile(r"([a-z][a-z0-9_-]+):(?!//)(.+)", re.DOTALL)
 _COMPRESSED_TAR = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _MANIFESTS = frozenset(
     {"manifest.json", "manifest.jsonl", "dropped.jsonl", "readme.md", "dataset_infos.json"}
@@ -35,12 +39,13 @@ def open(data: Any, *, workspace: str | os.PathLike[str] | None = None) -> Datas
         data: A folder path or URL; a ``.tar``, a brace or glob pattern of tars, or a folder that holds only
             tars (WebDataset); a ``.parquet`` file, folder or pattern; a Hugging Face ``imagefolder``; a list
             of PIL images; a ``datasets.Dataset``; a ``webdataset.WebDataset`` (its shards are read); a
-            `Dataset`, which is returned.
+            `Dataset`, which is returned; ``name:argument`` for the source of a plug-in.
         workspace: Where results are kept; None: decided by the store.
 
     Raises:
         UsageError: Something that is none of these.
         SourceError: There is nothing at that path, or it cannot be looked at.
+        PluginError: The plug-in that is named cannot be loaded, or gives no source.
     """
     where = None if workspace is None else absolute(os.fspath(workspace))
     if isinstance(data, Dataset):
@@ -63,9 +68,31 @@ def _open_path(path: str, workspace: str | None) -> Dataset:
 
         local = spill_tree(path)
         return Dataset(path, _source(local, path), workspace)
+    if (plugged := _plugged(path)) is not None:
+        return Dataset(plugged[0], plugged[1], workspace)
     if not is_url(path):
         path = absolute(path)
     return Dataset(path, _source(path, path), workspace)
+
+
+def _plugged(path: str) -> tuple[str, Source] | None:
+    """Uri and source that a stranger's plug-in gives for ``name:argument``; None: there is no such plug-in."""
+    found = _PLUGGED.fullmatch(path)
+    if found is None or os.path.lexists(path):
+        return None
+    name, argument = found.groups()
+    if not any(entry.name == name and not entry.built_in for entry in plugins.entries("sources")):
+        return None
+    if os.path.lexists(argument):
+        # Results are remembered by this name: it must mean the same from every folder.
+        argument = absolute(argument)
+    spec = f"{name}:{argument}"
+    source: Any = plugins.create("sources", spec)
+    if not isinstance(source, Source):
+        raise PluginError(
+            f"plug-in {spec!r}: expected a source (kind, uri, list, read), found {type(source).__name__}"
+        )
+    return spec, source
 
 
 def _source(path: str, uri: str) -> Source:

@@ -3,8 +3,8 @@
 `measure` gathers what the witnesses say into `Measures`; `decide` applies the policy to them and returns a
 `Decision` (pass, fail or undecided; fail outranks undecided) with rule codes, cases and the next command;
 `save` and `load_decision` keep it in the workspace, `history` what earlier checks found; `export_approved`
-writes out what nothing was found against. The policy is data (`genepool.toml`), the rules are pure functions of
-measures and policy; plug-ins may add rules of their own, which take none of ours away.
+writes out what nothing was found against. The policy is data (`genepool.toml`), the rules are pure functions
+of measures and policy; plug-ins may add rules of their own, which take none of ours away.
 """
 
 from genepool.gate._approved import export_approved

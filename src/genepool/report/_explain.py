@@ -90,6 +90,8 @@ def find(word: str) -> Explanation:
     parts = [entry for entry in table.values() if name and name in entry.name]
     if len(parts) == 1:
         return parts[0]
+    if not parts and (theirs := _plugged(key, name)) is not None:
+        return theirs
     if parts:
         raise UsageError(
             f"explain: {word!r} is said by {len(parts)} codes",
@@ -105,3 +107,29 @@ def find(word: str) -> Explanation:
         if meant
         else "`genepool explain` lists all of them",
     )
+
+
+def _plugged(code: str, name: str) -> Explanation | None:
+    """The rule of a plug-in that has this code or name; plug-ins that cannot be loaded are passed over."""
+    from genepool import gate, plugins
+    from genepool.errors import GenepoolError
+
+    for entry in plugins.entries("rules"):
+        try:
+            rule: Any = plugins.create("rules", entry.name)
+        except GenepoolError:
+            continue
+        if gate.rule_fault(rule) or (rule.code != code and rule.name != name):
+            continue
+        whose = f"A rule of the plug-in {entry.name} ({entry.distribution} {entry.version}), not of genepool."
+        more: Any = getattr(rule, "do", ())
+        return Explanation(
+            code=rule.code,
+            name=rule.name,
+            kind="rule",
+            exit=(1, 5),
+            what=" ".join(str(rule.what).split()),
+            why=" ".join(f"{getattr(rule, 'why', '')} {whose}".split()),
+            do=tuple(map(str, more if isinstance(more, (tuple, list)) else (more,))),
+        )
+    return None

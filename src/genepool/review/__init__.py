@@ -20,7 +20,7 @@ from genepool.review._open import queue, sampled_verdicts
 from genepool.review._pairs import Pair, PairQueue
 from genepool.review._persons import is_person
 from genepool.review._pictures import Pictures, render
-from genepool.review._plugged import ModelColumn, check_preference_model, open_preference_model, score_column
+from genepool.review._plugged import ModelColumn, open_preference_model, score_column
 from genepool.review._plugged_hf import TransformersPreference
 from genepool.review._plugged_onnx import OnnxPreference
 from genepool.review._preference import (
@@ -69,7 +69,6 @@ __all__ = [
     "board",
     "captions_of",
     "carry_qualification",
-    "check_preference_model",
     "export_verdicts",
     "export_votes",
     "fit_votes",

@@ -25,7 +25,7 @@ from genepool.review._proxy import VoteAgreement, vote_agreement
 if TYPE_CHECKING:
     from genepool.store import Vote, Workspace
 
-__all__ = ["ModelColumn", "check_preference_model", "open_preference_model", "options_of", "score_column"]
+__all__ = ["ModelColumn", "open_preference_model", "options_of", "score_column"]
 
 _FROZEN = "preferences.json"
 
@@ -128,39 +128,6 @@ def open_preference_model(spec: str, workspace: Workspace | None = None) -> Pref
             )
         workspace.write_json(_FROZEN, held)
     return model
-
-
-def check_preference_model(model: Any) -> list[str]:
-    """What is wrong with a plug-in; empty: it keeps its contract.
-
-    It is given pictures of odd shapes, the same one twice, and a flat one.
-    """
-    problems = []
-    if not isinstance(model, PreferenceModel):
-        return ["it lacks name, digest, prepare or score"]
-    if not model.name:
-        problems.append("its name is empty")
-    if len(model.digest) != 64 or set(model.digest) - set("0123456789abcdef"):
-        problems.append("its digest is no SHA-256 of 64 lower-case hex digits")
-    rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((64, 48), (3, 200), (300, 7), (1, 1))]
-    pictures.append(np.full((80, 80, 3), 128, np.uint8))
-    try:
-        model.prepare()
-        for picture in pictures:
-            before = picture.copy()
-            one, two = (model.score(picture, "a caption") for _ in range(2))
-            shape = "x".join(map(str, picture.shape[:2]))
-            first: Any = one
-            if not isinstance(first, float) or math.isinf(first):
-                problems.append(f"its score of a {shape} picture is {one!r}, no finite float and no NaN")
-            elif not (one == two or (math.isnan(one) and math.isnan(two))):
-                problems.append(f"its score of a {shape} picture changed from {one} to {two}")
-            if not np.array_equal(before, picture):
-                problems.append("it changes the picture that it is given")
-    except Exception as error:  # a stranger's model may raise anything
-        problems.append(f"it raised {type(error).__name__}: {error}"[:300])
-    return problems
 
 
 def score_column(

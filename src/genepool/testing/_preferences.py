@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from genepool.records import PreferenceModel
-from genepool.testing._kit import Check, degenerate_images, insist, picture, protocol, tried
+from genepool.testing._kit import Check, attempt, degenerate_images, insist, no_network, picture, protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,12 @@ def check_preference(model: PreferenceModel) -> tuple[Check, ...]:
     checks.append(Check("has a name", bool(name), repr(name)))
     sound = bool(re.fullmatch(r"[0-9a-f]{64}", digest))
     checks.append(Check("its digest is a SHA-256 of 64 lower-case hex digits", sound, digest[:64]))
-    return (*checks, *tried(model, _scores))
+    with no_network() as calls:
+        started = attempt(model.prepare)
+        checks.append(Check("prepare() loads the model", started is None, started or ""))
+        if started is None:
+            checks += _scores(model)
+    return (*checks, Check("touches no network", not calls, ", ".join(calls[:3])))
 
 
 def assert_preference(model: PreferenceModel) -> None:
@@ -38,17 +43,17 @@ def assert_preference(model: PreferenceModel) -> None:
     insist(check_preference(model), str(getattr(model, "name", type(model).__name__)))
 
 
-def _scores(model: PreferenceModel, copy: Any) -> list[Check]:
+def _scores(model: PreferenceModel) -> list[Check]:
     pictures = {"an ordinary picture": picture(64, 48, 1), "200 × 3 pixels": picture(3, 200, 2)}
     checks = []
     for name, pixels in {**pictures, **degenerate_images()}.items():
-        before = pixels.copy()
-        one, two = _score(model, pixels), _score(model, pixels)
+        given = pixels.copy()
+        one, two = _score(model, given), _score(model, given)
         number: Any = one
         finite = isinstance(number, float) and not math.isinf(number)
         checks.append(Check(f"{name}: a finite number, or NaN to abstain", finite, str(one)))
         checks.append(Check(f"{name}: the same again", repr(one) == repr(two), f"{one} and {two}"))
-        checks.append(Check(f"{name}: is not changed", bool((before == pixels).all())))
+        checks.append(Check(f"{name}: is not changed", bool((given == pixels).all())))
     return checks
 
 
