@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 
 import numpy as np
 import pytest
 
-from genepool.diversity import extremes, group_shares, slice_indices, style_diversity
-from genepool.errors import MeasureError
+from genepool.diversity import _regrouped, extremes, group_shares, slice_indices, style_diversity
+from genepool.errors import MeasureError, WorkspaceError
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,57 @@ def test_a_slice_reads_what_it_reads_alone(small, places):
         assert e.upper == pytest.approx(alone.upper, abs=1e-9)
     assert found["a0"].upper < found["rest"].lower
     assert slice_indices(x, small, labels, least=60).keys() == {"rest"}
+
+
+def shuffled(panel, places, seed=8, artists=120):
+    """Many small slices, the images of all of them mixed up."""
+    x, names = clustered(panel, places, artists, 20, seed)
+    order = np.random.default_rng(seed).permutation(len(x))
+    return x[order], names[order]
+
+
+def test_many_slices_cost_one_pass_each_over_the_set_and_not_one_for_every_few(small, places):
+    x, names = shuffled(small, places)
+    passes = 0
+
+    def start():
+        nonlocal passes
+        passes += 1
+        return (x[at : at + 100] for at in range(0, len(x), 100))
+
+    found = slice_indices(start, small, names, least=10)
+    assert len(found) == 120
+    assert passes == 1
+    for name in ("a0", "a77"):
+        alone = style_diversity(x[names == name], small)
+        assert found[name].value == pytest.approx(alone.value, abs=1e-9)
+        assert found[name].upper == pytest.approx(alone.upper, abs=1e-9)
+
+
+def test_what_memory_does_not_hold_goes_through_a_file_with_the_same_result(small, places, monkeypatch):
+    x, names = shuffled(small, places, artists=30)
+    human = np.arange(len(x)) % 3 == 0
+    weights = np.where(np.arange(len(x)) % 5 == 0, 0.5, 1.0)
+    held = slice_indices(x, small, names, human, weights, least=10)
+    monkeypatch.setattr(_regrouped, "IN_MEMORY", 0)
+    filed = slice_indices(x, small, names, human, weights, least=10)
+    assert filed == held
+    assert [(e.lower, e.upper) for e in filed.values()] == [(e.lower, e.upper) for e in held.values()]
+    with pytest.raises(MeasureError, match="beside"):
+        slice_indices(x, small, names, human[:-1], least=10)
+
+
+def test_no_room_for_the_temporary_file_is_said(small, places, monkeypatch):
+    x, names = shuffled(small, places, artists=10)
+    monkeypatch.setattr(_regrouped, "IN_MEMORY", 0)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_regrouped.os, "pwrite", full)
+    with pytest.raises(WorkspaceError, match=r"temporary file.*No space left") as refused:
+        slice_indices(x, small, names, least=10)
+    assert "TMPDIR" in refused.value.hint
 
 
 def test_who_has_few_images():

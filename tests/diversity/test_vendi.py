@@ -97,3 +97,30 @@ def test_bad_input_is_refused(x, options, message):
 def test_states_of_other_widths_do_not_mix():
     with pytest.raises(MeasureError, match="widths 3 and 4"):
         VendiState(3).merge(VendiState(4))
+
+
+def test_order_two_in_single_precision_reads_what_double_precision_does():
+    rng = np.random.default_rng(8)
+    x = (rng.normal(size=(40, 96)))[rng.integers(0, 40, 5000)] + 0.6 * rng.normal(size=(5000, 96))
+    weights = rng.integers(1, 4, 5000)
+    exact = VendiState(96)
+    exact.update(x, weights)
+    fast = vendi_score(x.astype(np.float32), weights=weights)
+    assert fast.plug_in == pytest.approx(exact.plug_in(2.0), rel=1e-7)
+    assert 1.0 / float(fast) == pytest.approx(exact.purity(), rel=1e-7)
+    # Copies are one kind, and never less.
+    same = vendi_score(np.repeat(x[:1], 5000, axis=0))
+    assert same.plug_in >= 1.0
+    assert float(same) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_lengths_beyond_single_precision_are_no_trouble():
+    x = np.random.default_rng(9).normal(size=(1000, 16))
+    for length in (1e-30, 1e30):
+        scaled = vendi_score(x * length)
+        assert (float(scaled), scaled.upper) == pytest.approx(
+            (float(vendi_score(x)), vendi_score(x).upper), rel=1e-6
+        )
+    x[7] = np.nan
+    with pytest.raises(MeasureError, match="1 of 1000 rows hold NaN"):
+        vendi_score(x)

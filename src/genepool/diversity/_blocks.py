@@ -23,6 +23,8 @@ __all__ = ["BlockStates"]
 BLOCKS = 48
 LEAST = 8
 REPLICATES = 1000
+FEW = 512
+"""Images of a block that are gathered before they are added."""
 
 
 class BlockStates:
@@ -57,12 +59,24 @@ class BlockStates:
         Raises:
             MeasureError: Lengths that differ, NaN.
         """
+        waiting: list[list[list[Any]]] = [[] for _ in self.states]
         for part, (human, multiple, block) in aligned(start(), verified, weights, self.block):
             assert block is not None  # noqa: S101  # given above
             for k in np.unique(block).tolist():
                 own = block == k
-                picked = [None if c is None else c[own] for c in (human, multiple)]
-                self.states[k].update(part[own], *picked)
+                waiting[k].append([None if c is None else c[own] for c in (part, human, multiple)])
+                # Each update adds a whole matrix, whether it brings one image or hundreds.
+                if sum(len(piece[0]) for piece in waiting[k]) >= FEW:
+                    self._add(k, waiting[k])
+        for k, pieces in enumerate(waiting):
+            if pieces:
+                self._add(k, pieces)
+
+    def _add(self, k: int, pieces: list[list[Any]]) -> None:
+        self.states[k].update(
+            *[None if c[0] is None else np.concatenate(c) for c in zip(*pieces, strict=True)]
+        )
+        pieces.clear()
 
     def whole(self) -> StyleState:
         """All blocks added up, in a state of its own."""

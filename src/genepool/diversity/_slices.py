@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genepool.diversity._batches import aligned, batches, column
+from genepool.diversity._batches import batches, column
+from genepool.diversity._regrouped import Regrouped
 from genepool.diversity._state import SpreadState, StyleState
 from genepool.diversity._style import LEAST, StyleEstimate, effective, find_anchors, index_of
 from genepool.diversity._vendi import entropy
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from genepool.diversity._panel import Panel
 
 __all__ = ["GroupShares", "group_shares", "slice_indices"]
-
-_TOGETHER = 48  # slices whose matrices are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +47,13 @@ class GroupShares:
 
     def to_json(self, most: int = 50) -> dict[str, Any]:
         """Counts of the ``most`` smallest and largest groups, and who is under-represented."""
-        rows = list(zip(self.names, self.counts, strict=True))
+        rows, under = list(zip(self.names, self.counts, strict=True)), set(self.under[:most])
         return {
             "groups": len(rows),
             "even_share": self.even,
             "unnamed": self.unnamed,
             "hill": list(self.hill),
-            "under_represented": [{"name": n, "count": c} for n, c in rows if n in set(self.under[:most])],
+            "under_represented": [{"name": n, "count": c} for n, c in rows if n in under],
             "largest": [{"name": n, "count": c} for n, c in rows[::-1][:most]],
         }
 
@@ -107,7 +106,7 @@ def slice_indices(
     """The style diversity index of every slice of a set, each with its own interval.
 
     Args:
-        vectors: As in `style_diversity`; read twice for every 48 slices.
+        vectors: As in `style_diversity`; read once or twice, however many slices there are.
         panel: The reference.
         labels: One slice's name an image, "" where there is none.
         verified: As in `style_diversity`; verified images of the whole set carry their neighbours in every
@@ -118,6 +117,7 @@ def slice_indices(
 
     Raises:
         MeasureError: As `style_diversity`.
+        WorkspaceError: A set too large for memory finds no room for a temporary file.
     """
     start, checked = batches(vectors), column(verified, "verified", bool)
     weight = column(weights, "weights", float)
@@ -125,26 +125,29 @@ def slice_indices(
     inverse = inverse.reshape(-1)
     sizes = np.bincount(inverse, minlength=len(names))
     chosen = [k for k in range(len(names)) if names[k] and sizes[k] >= max(LEAST, least)]
+    if not chosen:
+        return {}
     anchors = find_anchors(start, panel, checked)
+    group = np.full(len(names), -1, np.int64)
+    group[chosen] = np.arange(len(chosen))
     found: dict[str, StyleEstimate] = {}
-    for at in range(0, len(chosen), _TOGETHER):
-        states: dict[int, Any] = {k: StyleState(panel, anchors) for k in chosen[at : at + _TOGETHER]}
-        _fill(states, start, inverse, checked, weight)
-        spreads: dict[int, Any] = {k: SpreadState(s) for k, s in states.items() if effective(s) >= LEAST}
-        _fill(spreads, start, inverse, checked, weight)
-        found |= {str(names[k]): index_of(states[k], spread, alpha) for k, spread in spreads.items()}
+    with Regrouped(start, group[inverse], checked, weight) as rows:
+        for at, k in enumerate(chosen):
+            state: Any = StyleState(panel, anchors)
+            _fill(state, rows, at, checked, weight)
+            if effective(state) >= LEAST:
+                spread: Any = SpreadState(state)
+                _fill(spread, rows, at, checked, weight)
+                found[str(names[k])] = index_of(state, spread, alpha)
     return found
 
 
 def _fill(
-    states: dict[int, Any],
-    start: Any,
-    inverse: NDArray[np.int64],
+    state: Any,
+    rows: Regrouped,
+    group: int,
     checked: NDArray[np.bool_] | None,
     weight: NDArray[np.float64] | None,
 ) -> None:
-    for part, (human, multiple, slices) in aligned(start(), checked, weight, inverse):
-        assert slices is not None  # noqa: S101  # given by the caller
-        for k in set(np.unique(slices).tolist()) & states.keys():
-            own = slices == k
-            states[k].update(part[own], *[None if c is None else c[own] for c in (human, multiple)])
+    for part, where in rows.batches(group):
+        state.update(part, *[None if c is None else c[where] for c in (checked, weight)])
