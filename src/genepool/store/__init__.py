@@ -23,7 +23,15 @@ from genepool.store._listing import (
     trusted_parts,
 )
 from genepool.store._merkle import merkle_root
-from genepool.store._parts import CORE_COLUMNS, PASSING, PartWriter, check_part, part_key, part_names
+from genepool.store._parts import (
+    CORE_COLUMNS,
+    PASSING,
+    PartWriter,
+    check_part,
+    part_key,
+    part_names,
+    take_parts,
+)
 from genepool.store._reviewqueue import SKETCH, Asked, Carried, Draw, ReviewRecord, Vote, same_set
 from genepool.store._verdicts import Verdicts, check_verdict
 from genepool.store._workspace import Workspace, find_workspace, workspace_for
@@ -69,6 +77,7 @@ __all__ = [
     "same_set",
     "small_parts",
     "sweep",
+    "take_parts",
     "trusted_parts",
     "unused",
     "workspace_for",
