@@ -161,7 +161,12 @@ class EngineConfig:
     """How units are run."""
 
     name: str = _doc("local", "engine plug-in")
-    workers: int = _doc(0, "processes; 0 = one per core", low=0, high=4096)
+    workers: int = _doc(0, "processes; 0 = one per core; on Ray one per CPU of the cluster", low=0, high=4096)
+    address: str = _doc("", "Ray: ray://host:port, host:port, auto, local; empty = RAY_ADDRESS or local")
+    gpus: float = _doc(0.0, "GPUs, or a share of one, that each worker asks Ray for", low=0, high=64)
+    partition_above: int = _doc(
+        2_000_000, "images beyond which duplicates are found partition by partition on disk", low=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,18 @@ def format_option(command: F) -> F:
 
 
 def workers_option(command: F) -> F:
-    """``--workers N``."""
+    """``--workers N`` and ``--engine NAME``: how units are run.
+
+    The engine is not handed to the verb: `settings` takes it from the call's context.
+    """
+    command = click.option(
+        "--engine",
+        metavar="NAME",
+        default=None,
+        expose_value=False,
+        callback=_keep_engine,
+        help="Who runs them: local, or ray, ray:ADDRESS for a cluster.",
+    )(command)
     return click.option(
         "--workers",
         type=click.IntRange(min=0),
@@ -51,6 +62,14 @@ def workers_option(command: F) -> F:
         metavar="N",
         help="Processes (0: one per core).",
     )(command)
+
+
+_ENGINE = "genepool.engine"
+
+
+def _keep_engine(context: click.Context, _parameter: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        context.meta[_ENGINE] = name
 
 
 def complete_codes(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -72,6 +91,9 @@ def settings(config_file: str | None, workers: int | None = None, **changes: Any
 
     if workers is not None:
         changes["engine__workers"] = workers
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(_ENGINE):
+        changes["engine__name"] = context.meta[_ENGINE]
     return load(config_file).with_(**{key: value for key, value in changes.items() if value is not None})
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool import plugins
 from genepool.config import Config, load
+from genepool.engine import configured
 from genepool.errors import EngineError
 from genepool.records import Engine, Unit
 from genepool.scan._listed import Listed
@@ -105,7 +105,7 @@ def scan(
         with space.lock():
             sweep(space.parts)
             collect(space)
-            runner = engine if engine is not None else _engine(settings)
+            runner = engine if engine is not None else configured(settings)
             run = _Run(dataset, space, plan, listed, runner, settings)
             return run.catalogue(started, progress, known, rescan=rescan)
 
@@ -248,13 +248,6 @@ def _reused(known: Listing, started: float) -> ScanStats:
         failures=known.failures,
         changes=NOTHING,
     )
-
-
-def _engine(config: Config) -> Engine:
-    engine: Engine = plugins.create(
-        "engines", config.engine.name, workers=config.engine.workers, timeout=config.scan.timeout
-    )
-    return engine
 
 
 def _unit_size(total: int, workers: int, largest: int) -> int:

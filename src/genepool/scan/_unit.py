@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from genepool.scan._decode import Refusal, wrong_extension
 from genepool.scan._digests import perceptual_hash, pixel_digest
 from genepool.scan._plan import Plan
 from genepool.scan._view import View
-from genepool.store import PartWriter, part_key
+from genepool.store import PartWriter, part_key, take_parts
 
 _HALF_MAX = 65504.0
 _TIMED = re.compile(r"\d+:\d+(?:[;:]|$)")
@@ -90,6 +90,18 @@ class ScanJob:
             )
         writer.finish(unit.id)
         return UnitResult(unit.id, len(unit.items), len(unit.items))
+
+    def at(self, folder: Path) -> ScanJob:
+        """The same job, writing elsewhere: see `genepool.engine.Portable`."""
+        return ScanJob(folder, self.plan, self.run)
+
+    def take(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Put a unit's files, written elsewhere by `at`, in their place.
+
+        Raises:
+            WorkspaceError: They cannot be written, or are not parts of this plan.
+        """
+        take_parts(self.folder, self.plan.digest, files)
 
     def _writer(self) -> PartWriter:
         return PartWriter(self.folder, self.plan.digest, self.plan.columns, self.plan.vectors, self.run)

@@ -249,6 +249,23 @@ def part_names(folder: Path, plan: str = "") -> list[str]:
     return [name for _, name in sorted(found)]
 
 
+def take_parts(folder: Path, plan: str, files: Sequence[tuple[str, bytes]]) -> None:
+    """Put parts that a worker wrote on another machine in their place, the core file last, as a writer does.
+
+    Args:
+        folder: Where parts lie.
+        plan: Plan digest; a name must begin with its first 8 digits.
+        files: Name and whole content.
+
+    Raises:
+        WorkspaceError: They cannot be written, or one has another name.
+    """
+    for name, data in sorted(files, key=lambda file: not file[0].endswith(".vec.parquet")):
+        if Path(name).name != name or not (name.startswith(plan[:8]) and name.endswith(".parquet")):
+            raise WorkspaceError(f"part: expected {plan[:8]}-….parquet, found {name!r}")
+        write_atomic(folder / name, data)
+
+
 def remove_part(folder: Path, name: str) -> list[Path]:
     """Move a part aside, core file first, so that it never counts as finished.
 
