@@ -11,27 +11,40 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genepool.cli._options import config_option, emit_json, format_option, settings, workspace_option
-from genepool.errors import SourceError
+from genepool.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from genepool.config import Config
-    from genepool.store import Workspace
+    from genepool.store import Compaction, Workspace
 
 __all__ = ["command"]
+
+_RUNS = 20
+_SHOWN = 5
 
 
 @click.command("doctor")
 @click.argument("path", required=False)
+@click.option("--repair", "mend", is_flag=True, help="Mend what can be mended; nothing is deleted.")
+@click.option("--compact", "merge", is_flag=True, help="Merge small parts, drop rows that no dataset uses.")
 @format_option
 @config_option
 @workspace_option
-def command(path: str | None, output: str, config_file: str | None, workspace: str | None) -> int:
+def command(
+    path: str | None, mend: bool, merge: bool, output: str, config_file: str | None, workspace: str | None
+) -> int:
     """Look at the installation and, given PATH, at its workspace: every part is read.
 
-    Exit code 0 when all is sound, 3 when something is broken, 4 when a log does not verify.
-    Nothing is changed.
+    Exit code 0 when all is sound, 3 when something is broken, 4 when a log does not verify. Nothing is
+    changed unless asked for: --repair moves damaged files and leftovers into the workspace's folder aside/
+    and says each step; --compact makes the catalogue small.
     """
-    findings = examine(path, workspace, settings(config_file))
+    if (mend or merge) and path is None and workspace is None:
+        raise UsageError(
+            "doctor: --repair and --compact need a dataset or a workspace",
+            hint="genepool doctor PATH --repair",
+        )
+    findings = examine(path, workspace, settings(config_file), mend=mend, merge=merge)
     if output == "json":
         emit_json(findings)
     elif output == "github":
@@ -39,12 +52,20 @@ def command(path: str | None, output: str, config_file: str | None, workspace: s
             click.echo(f"::error::{problem}")
     else:
         click.echo("\n".join(_lines(findings)))
-    return 3 if findings["problems"] else 0
+    return int(findings["exit"])
 
 
-def examine(path: str | None, workspace: str | None, config: Config) -> dict[str, Any]:
-    """Everything that doctor knows, as ``genepool.doctor/1``; ``problems`` are what makes it fail."""
+def examine(
+    path: str | None, workspace: str | None, config: Config, *, mend: bool = False, merge: bool = False
+) -> dict[str, Any]:
+    """Everything that doctor knows, as ``genepool.doctor/1``.
+
+    ``problems`` are what makes it fail, ``exit`` how; ``notes`` are what the next scan, a repair or a
+    compaction clears away; ``actions`` what this call has done.
+    """
     problems: list[str] = []
+    space = _workspace(path, workspace, config, problems, mend=mend, merge=merge)
+    integrity = bool(space and space.pop("integrity", False))
     found = {
         "schema": "genepool.doctor/1",
         "python": platform.python_version(),
@@ -54,9 +75,9 @@ def examine(path: str | None, workspace: str | None, config: Config) -> dict[str
         "plugins": _plugins(problems),
         "key": _key(config, problems),
         "workers": _workers(config),
-        "workspace": _workspace(path, workspace, config, problems),
+        "workspace": space,
     }
-    return {**found, "problems": problems}
+    return {**found, "problems": problems, "exit": 4 if integrity else 3 if problems else 0}
 
 
 def _requirements(extra: str | None) -> list[str]:
@@ -125,7 +146,13 @@ def _workers(config: Config) -> int:
 
 
 def _workspace(
-    path: str | None, workspace: str | None, config: Config, problems: list[str]
+    path: str | None,
+    workspace: str | None,
+    config: Config,
+    problems: list[str],
+    *,
+    mend: bool,
+    merge: bool,
 ) -> dict[str, Any] | None:
     if path is None and workspace is None:
         return None
@@ -133,32 +160,73 @@ def _workspace(
     if path is not None and not pattern and not Path(path).exists():
         raise SourceError(f"{path}: expected a dataset or a workspace, found nothing")
     from genepool.errors import WorkspaceError
-    from genepool.store import Workspace, inspect
+    from genepool.store import Workspace, mend_mark
 
     place = Path(workspace or path or "")
     if workspace is None and not (place / "workspace.json").exists():
         place = place.absolute().with_name(place.absolute().name + ".genepool")
     if not place.exists():
         return {"path": str(place), "exists": False}
+    actions = mend_mark(place) if mend else []
     try:
-        health = inspect(Workspace(place))
+        space = Workspace(place)
     except WorkspaceError as error:
         problems.append(error.message)
         return {"path": str(place), "exists": True}
+    return {"path": str(place), "exists": True, **_state(space, config, problems, actions, mend, merge)}
+
+
+def _state(
+    space: Workspace, config: Config, problems: list[str], actions: list[str], mend: bool, merge: bool
+) -> dict[str, Any]:
+    """Mend and merge as asked, then tell what an inspection finds."""
+    from genepool.errors import IntegrityError
+    from genepool.store import compact, inspect, repair
+
+    if mend:
+        actions += repair(space)[0]
+    if merge:
+        with space.lock():
+            actions += _compacted(compact(space, drop=True))
+    health = inspect(space)
     problems.extend(health.problems)
-    log = _log(Workspace(place), config)
+    integrity = False
+    try:
+        log = _log(space, config)
+    except IntegrityError as error:
+        # A damaged log must not hide what else was found; it still decides the exit code.
+        problems.append(f"{error.code} {error.message}")
+        log, integrity = {"logs": 0, "entries": 0}, True
     return {
-        "path": str(place),
-        "exists": True,
         "parts": health.parts,
         "listings": health.listings,
         "verdicts": health.verdicts,
         **log,
+        "findings": [
+            {"kind": f.kind, "problem": f.problem, "message": f.message, "files": [str(p) for p in f.paths]}
+            for f in health.findings
+        ],
+        "notes": list(health.notes),
+        "runs": [run.to_json() for run in health.runs[-_RUNS:]],
+        "actions": actions,
+        "integrity": integrity,
     }
 
 
+def _compacted(done: Compaction) -> list[str]:
+    out = []
+    if done.merged:
+        out.append(
+            f"merged {done.merged:,} parts into {done.made:,}, left out {done.dropped:,} rows, wrote "
+            f"{done.listings:,} listings anew; the old parts go in an hour, for whoever is reading them"
+        )
+    if done.collected:
+        out.append(f"removed {done.collected:,} files of earlier compactions, {done.freed:,} bytes")
+    return out or ["nothing to merge"]
+
+
 def _log(space: Workspace, config: Config) -> dict[str, Any]:
-    """Audit every log that the workspace reads; damage ends with exit code 4, as everywhere."""
+    """Audit every log that the workspace reads."""
     from genepool import provenance
 
     logs = provenance.open_trail(space, config).logs
@@ -185,6 +253,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
         else:
             state = "damaged" if space["exists"] else "none yet: genepool scan PATH makes it"
         out.append(f"workspace  {space['path']}: {state}")
+        out += [f"run {line}" for line in _runs(space.get("runs", []))]
+        out += [f"✓ {action}" for action in space.get("actions", [])]
+        out += [f"· {note}" for note in space.get("notes", [])]
     missing = [name for name, ok in found["extras"].items() if not ok]
     if missing:
         out.append(f"  → pip install 'genepool[{','.join(missing)}]' adds what is marked –")
@@ -192,3 +263,22 @@ def _lines(found: dict[str, Any]) -> list[str]:
     count = len(found["problems"])
     out.append("all sound" if not count else "1 problem" if count == 1 else f"{count} problems")
     return out
+
+
+def _runs(runs: list[dict[str, Any]]) -> list[str]:
+    """The last runs, one line each."""
+    return [
+        " · ".join(
+            filter(
+                None,
+                (
+                    f"{run['number']:>6}  {run['begun']}  {run['what']}",
+                    run["dataset"],
+                    f"{run['units']:,} units" if run["units"] else "",
+                    run["outcome"],
+                    run["message"],
+                ),
+            )
+        )
+        for run in runs[-_SHOWN:]
+    ]

@@ -12,7 +12,7 @@ from genepool.store._changes import NOTHING, Changes, compare, item_mark
 from genepool.store._compact import Compaction, collect, compact, small_parts, unused
 from genepool.store._files import sweep
 from genepool.store._index import PartIndex
-from genepool.store._inspect import Health, inspect
+from genepool.store._inspect import Finding, Health, inspect
 from genepool.store._journal import Journal, Recording, Run
 from genepool.store._listing import (
     Listing,
@@ -32,6 +32,7 @@ from genepool.store._parts import (
     part_names,
     take_parts,
 )
+from genepool.store._repair import mend_mark, repair
 from genepool.store._reviewqueue import SKETCH, Asked, Carried, Draw, ReviewRecord, Vote, same_set
 from genepool.store._verdicts import Verdicts, check_verdict
 from genepool.store._workspace import Workspace, find_workspace, workspace_for
@@ -47,6 +48,7 @@ __all__ = [
     "Changes",
     "Compaction",
     "Draw",
+    "Finding",
     "Health",
     "Journal",
     "Listing",
@@ -69,11 +71,13 @@ __all__ = [
     "find_workspace",
     "inspect",
     "item_mark",
+    "mend_mark",
     "merkle_root",
     "part_key",
     "part_names",
     "put_in_force",
     "read_listing",
+    "repair",
     "same_set",
     "small_parts",
     "sweep",

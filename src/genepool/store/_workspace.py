@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -169,11 +170,22 @@ def _held(root: Path) -> _Held:
         return _LOCKS.setdefault(os.path.realpath(root), _Held())
 
 
+def _take(descriptor: int, patience: int = 3) -> None:
+    """The kernel's lock; somebody who only looks whether it is held has it for a moment, too."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not patience:
+            raise
+        time.sleep(0.02)
+        _take(descriptor, patience - 1)
+
+
 def _flock(path: Path) -> int:
     with wrapped(path, "opened"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(descriptor)
     except OSError as error:
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
