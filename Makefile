@@ -56,7 +56,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset,web,anchors,torch,lab,inject,dedup]' -r requirements-dev.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset,web,anchors,torch,lab,inject,dedup,s3]' -r requirements-dev.txt
 	@touch $@
 
 # The web tests drive a real browser: the system's Chromium, else Debian's package when root, else Playwright's.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from support.buckets import s3, s3_server  # noqa: F401  # fixtures
+
 if TYPE_CHECKING:
     from genepool.demo import Story
 

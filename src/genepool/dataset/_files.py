@@ -9,12 +9,16 @@ file as an `OSError`, which the sources turn into cases.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import functools
 import os
 import stat
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
+
+from genepool import remote
+from genepool.errors import SourceError
+from genepool.remote import Unavailable, Unreachable, is_url
 
 __all__ = [
     "MAX_BYTES",
@@ -22,6 +26,7 @@ __all__ = [
     "Ranges",
     "Refused",
     "Stat",
+    "Unreachable",
     "absolute",
     "entries",
     "exists",
@@ -31,8 +36,10 @@ __all__ = [
     "read_file",
     "refusal",
     "stat_of",
+    "unlisted",
     "url_glob",
     "walk_names",
+    "watched",
 ]
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -58,15 +65,14 @@ class Stat(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A name in a folder; ``kind`` is ``file``, ``folder``, ``link`` or ``other``."""
+    """A name in a folder; ``kind`` is ``file``, ``folder``, ``link`` or ``other``.
+
+    ``stat`` is what a store said about a file while it listed the folder; None on a local disk.
+    """
 
     name: str
     kind: str
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is to be handed to fsspec."""
-    return "://" in path
+    stat: Stat | None = None
 
 
 def absolute(path: str) -> str:
@@ -79,37 +85,6 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if folder != "/" else f"/{name}"
 
 
-@functools.lru_cache(maxsize=64)
-def _filesystem(protocol: str) -> Any:
-    import fsspec
-
-    return fsspec.filesystem(protocol)
-
-
-def _remote(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it.
-
-    Raises:
-        OSError: Unknown protocol, or its package is missing.
-    """
-    protocol = url.partition("://")[0]
-    try:
-        system = _filesystem(protocol)
-        return system, system._strip_protocol(url)
-    except (ImportError, ValueError) as error:
-        raise OSError(errno.EPROTONOSUPPORT, f"no reader for {protocol}:// ({error})", url) from None
-
-
-def _guarded(url: str, call: str, *args: Any, **options: Any) -> Any:
-    system, path = _remote(url)
-    try:
-        return getattr(system, call)(path, *args, **options)
-    except OSError:
-        raise
-    except Exception as error:  # whatever a remote file system's client raises
-        raise OSError(errno.EIO, f"{type(error).__name__}: {error}", url) from error
-
-
 def entries(folder: str) -> list[Entry]:
     """The entries of a folder, in no particular order; each is looked at once and none is opened.
 
@@ -117,18 +92,13 @@ def entries(folder: str) -> list[Entry]:
         OSError: It cannot be listed.
     """
     if is_url(folder):
-        system, path = _remote(folder)
-        # A kept listing must not hide what changed between two scans.
-        system.invalidate_cache(path)
-        base = path.rstrip("/")
-        names = []
-        for info in _guarded(folder, "ls", detail=True):
-            full = str(info["name"]).rstrip("/")
-            if full != base:
-                names.append(
-                    Entry(full.rpartition("/")[2], "folder" if info["type"] == "directory" else "file")
-                )
-        return names
+        return [
+            Entry(
+                str(info["name"]).rstrip("/").rpartition("/")[2], "folder" if found.folder else "file", found
+            )
+            for info in remote.listing(folder)
+            for found in (_stat(info),)
+        ]
     with os.scandir(folder) as listing:
         return [Entry(entry.name, _kind(entry)) for entry in listing]
 
@@ -148,17 +118,7 @@ def stat_of(path: str) -> Stat:
         OSError: It is not there or cannot be looked at.
     """
     if is_url(path):
-        info = _guarded(path, "info")
-        when = next(
-            (
-                info[key]
-                for key in ("mtime", "ETag", "etag", "LastModified", "updated", "created")
-                if info.get(key)
-            ),
-            "",
-        )
-        size = int(info.get("size") or 0)
-        return Stat(size, f"{size}:{when}", info["type"] == "file", info["type"] == "directory")
+        return _stat(remote.info(path))
     found = os.stat(path)
     return Stat(
         found.st_size,
@@ -168,10 +128,21 @@ def stat_of(path: str) -> Stat:
     )
 
 
+def _stat(info: dict[str, Any]) -> Stat:
+    """What fsspec says about an object. The stamp is its ETag where there is one, else a time."""
+    keys = ("mtime", "ETag", "etag", "LastModified", "updated", "created")
+    when = next((info[key] for key in keys if info.get(key)), "")
+    size = int(info.get("size") or 0)
+    mark = str(when).strip('"')
+    return Stat(size, f"{size}:{mark}", info["type"] == "file", info["type"] == "directory")
+
+
 def exists(path: str) -> bool:
     """Whether there is anything at a path."""
     try:
         stat_of(path)
+    except Unreachable:
+        raise
     except (OSError, ValueError):
         return False
     return True
@@ -184,8 +155,7 @@ def open_file(path: str) -> IO[bytes]:
         OSError: It is not there, not a regular file, or cannot be read.
     """
     if is_url(path):
-        stream: IO[bytes] = _guarded(path, "open", "rb")
-        return stream
+        return remote.open_remote(path)
     return os.fdopen(_descriptor(path), "rb")
 
 
@@ -203,22 +173,26 @@ def _descriptor(path: str) -> int:
     return descriptor
 
 
-def read_file(path: str, limit: int, *, empty: bool = False) -> bytes:
+def read_file(path: str, limit: int, *, empty: bool = False, size: int = -1) -> bytes:
     """All bytes of a file.
 
     Args:
         path: Local path or URL.
         limit: Most bytes taken.
         empty: Whether a file of zero bytes is fine.
+        size: Bytes of an object as it was listed, which spares asking for them; −1: not known.
 
     Raises:
         OSError: It cannot be read.
         Refused: ``empty`` or ``too-large``.
     """
     if is_url(path):
-        size = stat_of(path).size
+        size = stat_of(path).size if size < 0 else size
         _check(size, limit, empty)
-        return bytes(_guarded(path, "cat_file", 0, min(size, limit)))
+        with watched():
+            data = remote.read_object(path, size)
+        _check(len(data), limit, empty)
+        return data
     descriptor = _descriptor(path)
     try:
         size = os.fstat(descriptor).st_size
@@ -228,6 +202,33 @@ def read_file(path: str, limit: int, *, empty: bool = False) -> bytes:
         os.close(descriptor)
     _check(len(data), limit, empty)
     return data
+
+
+_failing: list[str] = []
+"""Objects that could not be reached, one after the other, up to now in this process."""
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Tell an object that cannot be reached from a store that is down.
+
+    Raises:
+        Unavailable: `remote.DOWN` objects in a row: to try all the others would take for ever, and would set
+            aside images that are not at fault.
+    """
+    try:
+        yield
+    except Unreachable as error:
+        name = str(error.filename)
+        if name not in _failing:
+            _failing.append(name)
+        if len(_failing) >= remote.DOWN:
+            raise Unavailable(
+                f"{name}: the store does not answer, {len(_failing)} objects in a row: {error.strerror}",
+                hint="look at the store and the network, then run the same command: finished parts are kept",
+            ) from None
+        raise
+    _failing.clear()
 
 
 def _check(size: int, limit: int, empty: bool) -> None:
@@ -253,11 +254,12 @@ def _drain(descriptor: int, offset: int, length: int) -> bytes:
 class Ranges:
     """Byte ranges of containers; keeps the last container open between reads. Close it, or use ``with``."""
 
-    __slots__ = ("_descriptor", "_path")
+    __slots__ = ("_descriptor", "_path", "_stream")
 
     def __init__(self) -> None:
         self._path = ""
         self._descriptor = -1
+        self._stream: remote.RemoteFile | None = None
 
     def __enter__(self) -> Ranges:
         return self
@@ -269,7 +271,7 @@ class Ranges:
         """Let go of the open container."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        self._descriptor, self._path = -1, ""
+        self._descriptor, self._path, self._stream = -1, "", None
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``.
@@ -279,7 +281,7 @@ class Ranges:
             Refused: ``vanished``, when it has become shorter.
         """
         if is_url(path):
-            data = bytes(_guarded(path, "cat_file", offset, offset + length))
+            data = self._far(path, offset, length)
         else:
             if path != self._path:
                 self.close()
@@ -291,6 +293,15 @@ class Ranges:
             )
         return data
 
+    def _far(self, path: str, offset: int, length: int) -> bytes:
+        """A range of an object; neighbours are fetched together, since a shard is read in its order."""
+        with watched():
+            if path != self._path or self._stream is None:
+                self.close()
+                self._stream, self._path = remote.RemoteFile(path, stat_of(path).size), path
+            self._stream.seek(offset)
+            return self._stream.read(length) or b""
+
 
 def walk_names(folder: str) -> Iterator[tuple[str, str]]:
     """Relative and full paths of all files below a folder that are not hidden, sorted, links not followed.
@@ -301,11 +312,13 @@ def walk_names(folder: str) -> Iterator[tuple[str, str]]:
     while stack:
         prefix, path = stack.pop()
         try:
-            found = sorted(entries(path))
+            found = sorted(entries(path), key=lambda entry: entry.name)
+        except Unreachable:
+            raise
         except OSError:
             continue
         below = []
-        for name, kind in found:
+        for name, kind, _ in found:
             if name.startswith(".") or name.endswith(".genepool"):
                 continue
             if kind == "folder":
@@ -319,7 +332,17 @@ def refusal(error: OSError) -> tuple[str, str]:
     """Reason word and sentence for a file that could not be read."""
     if isinstance(error, FileNotFoundError):
         return "vanished", "expected the file that was listed, found nothing"
+    if isinstance(error, Unreachable):
+        return "unreachable", f"cannot be fetched now: {error.strerror or error}; the next run tries again"
     return "unreadable", f"cannot be read: {error.strerror or error}"
+
+
+def unlisted(uri: str, error: OSError) -> SourceError:
+    """What to raise where a store does not answer while a dataset is listed: half a listing is no dataset."""
+    return SourceError(
+        f"{uri}: cannot be listed: {error.filename or uri}: {error.strerror or error}",
+        hint="look at the store and the network, then run the same command again",
+    )
 
 
 def url_glob(pattern: str) -> list[str]:
@@ -331,5 +354,5 @@ def url_glob(pattern: str) -> list[str]:
     protocol = pattern.partition("://")[0]
     return sorted(
         f"{protocol}://{str(path).lstrip('/') if protocol == 'memory' else path}"
-        for path in _guarded(pattern, "glob")
+        for path in remote.call(pattern, "glob")
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genepool.dataset._files import MAX_BYTES, Refused, join, read_file, refusal
+from genepool.dataset._files import MAX_BYTES, Refused, Unreachable, join, read_file, refusal, unlisted
 from genepool.dataset._sidecar import (
     MAX_CAPTION,
     MAX_SIDECAR,
@@ -50,6 +50,8 @@ class FolderSource:
         """
         try:
             yield from walk(self.root, aside)
+        except Unreachable as error:
+            raise unlisted(self.uri, error) from None
         except OSError as error:
             raise SourceError(
                 f"{self.uri}: cannot be listed: {error.strerror or error}",
@@ -60,14 +62,15 @@ class FolderSource:
         """The bytes of these files with captions and claims, in order; see `Source.read`."""
         for item in items:
             try:
-                data = read_file(item.path, self.max_bytes)
+                data = read_file(item.path, self.max_bytes, size=item.length)
+                sample = _described(item, data) if item.extra else Sample(item, data)
             except Refused as refused:
                 yield Sample(item, None, case=Case(item.uri, refused.reason, refused.message))
             except (OSError, ValueError) as error:
                 reason, message = refusal(error if isinstance(error, OSError) else OSError(str(error)))
                 yield Sample(item, None, case=Case(item.uri, reason, message))
             else:
-                yield _described(item, data) if item.extra else Sample(item, data)
+                yield sample
 
 
 def _described(item: Item, data: bytes) -> Sample:
@@ -97,6 +100,8 @@ def _companion(folder: str, name: str, limit: int) -> bytes:
         return read_file(join(folder, name), limit, empty=True)
     except Refused as refused:
         raise SidecarError(refused.message) from None
+    except Unreachable:
+        raise  # the image must wait for it: without its sidecar it would be known by halves for ever
     except OSError as error:
         raise SidecarError(refusal(error)[1]) from None
 

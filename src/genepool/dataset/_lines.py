@@ -59,7 +59,7 @@ class Description:
         elif size <= _IN_MEMORY:
             with stream:
                 self._stream = io.BytesIO(stream.read(size))
-        elif isinstance(stream, io.BufferedReader):
+        elif isinstance(getattr(stream, "raw", None), io.FileIO):
             self._stream = stream
         else:
             # A remote stream is slow to seek in: one copy, then local reads.

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from genepool import plugins
 from genepool.dataset._dataset import Dataset
-from genepool.dataset._files import absolute, is_url, stat_of, walk_names
+from genepool.dataset._files import Unreachable, absolute, is_url, stat_of, unlisted, walk_names
 from genepool.dataset._folder import FolderSource
 from genepool.dataset._formats import IMAGE_SUFFIXES, suffix_of
 from genepool.dataset._parquet import ParquetSource
@@ -47,14 +47,19 @@ def open(data: Any, *, workspace: str | os.PathLike[str] | None = None) -> Datas
         SourceError: There is nothing at that path, or it cannot be looked at.
         PluginError: The plug-in that is named cannot be loaded, or gives no source.
     """
-    where = None if workspace is None else absolute(os.fspath(workspace))
+    where = None if workspace is None else os.fspath(workspace)
+    if where is not None and not is_url(where):
+        where = absolute(where)
     if isinstance(data, Dataset):
         return data if where is None else replace(data, workspace=where)
     if isinstance(data, (str, os.PathLike)):
         path = os.fspath(data)
         if not isinstance(path, str):
             raise UsageError(f"expected a path as text, found {type(path).__name__}")
-        return _open_path(path, where)
+        try:
+            return _open_path(path, where)
+        except Unreachable as error:
+            raise unlisted(path, error) from None
     return _open_object(data, where)
 
 
@@ -106,6 +111,8 @@ def _source(path: str, uri: str) -> Source:
         return _container(path, uri)
     try:
         found = stat_of(path)
+    except Unreachable:
+        raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceError(
@@ -144,6 +151,8 @@ def _container(path: str, uri: str) -> Source:
 def _is_folder(path: str) -> bool:
     try:
         return stat_of(path).folder
+    except Unreachable:
+        raise
     except (OSError, ValueError):
         return False
 

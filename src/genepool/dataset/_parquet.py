@@ -12,7 +12,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genepool.dataset._files import MAX_BYTES, Refused, is_url, join, read_file, refusal
+from genepool.dataset._files import (
+    MAX_BYTES,
+    Refused,
+    Unreachable,
+    is_url,
+    join,
+    read_file,
+    refusal,
+    unlisted,
+    watched,
+)
 from genepool.dataset._patterns import expand
 from genepool.dataset._rows import Rows, TableProblem, opened
 from genepool.dataset._sidecar import caption_text, flat_claims
@@ -48,6 +58,12 @@ class ParquetSource:
         Raises:
             SourceError: A pattern names nothing.
         """
+        try:
+            yield from self._listed(aside)
+        except Unreachable as error:
+            raise unlisted(self.uri, error) from None
+
+    def _listed(self, aside: list[Case]) -> Iterator[Item]:
         for name, path in expand(self.patterns, (".parquet",)):
             try:
                 table = Rows(path)
@@ -55,6 +71,8 @@ class ParquetSource:
             except TableProblem as problem:
                 aside.append(Case(name, "unreadable", problem.message))
                 continue
+            except Unreachable:
+                raise
             except OSError as error:
                 aside.append(Case(name, "unreadable", refusal(error)[1]))
                 continue
@@ -90,7 +108,10 @@ class ParquetSource:
 
     def _one(self, table: Rows, item: Item) -> Sample:
         try:
-            values = table.row(item.row)
+            with watched():
+                values = table.row(item.row)
+        except Unreachable as error:
+            return Sample(item, None, case=Case(item.uri, *refusal(error)))
         except TableProblem as error:
             # Other row groups may be whole.
             return Sample(item, None, case=Case(item.uri, "unreadable", error.message))

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from genepool.dataset._files import exists, is_url, stat_of, walk_names
+from genepool.dataset._files import Unreachable, exists, is_url, stat_of, walk_names
 from genepool.errors import SourceError, UsageError
 
 __all__ = ["braces", "expand", "is_pattern"]
@@ -108,6 +108,8 @@ def _glob(pattern: str) -> list[str]:
 def _is_folder(path: str) -> bool:
     try:
         return stat_of(path).folder
+    except Unreachable:
+        raise
     except (OSError, ValueError):
         return False
 

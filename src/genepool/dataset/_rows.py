@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from genepool.dataset._files import open_file, stat_of
+from genepool.dataset._files import Unreachable, open_file, stat_of
 
 __all__ = ["Column", "Rows", "TableProblem", "image_columns", "opened"]
 
@@ -98,9 +98,13 @@ class Rows:
         with _explained():
             if not self._start <= number < self._group_end:
                 self._enter(bisect.bisect_right(self._ends, number))
-            while number >= self._stop:
-                self._batch = next(self._batches)
-                self._start, self._stop = self._stop, self._stop + self._batch.num_rows
+            try:
+                while number >= self._stop:
+                    self._batch = next(self._batches)
+                    self._start, self._stop = self._stop, self._stop + self._batch.num_rows
+            except Unreachable:
+                self._start = self._stop = self._group_end = 0  # the next row begins the group anew
+                raise
             self._last = number
             return self._values(number - self._start)
 
@@ -130,6 +134,8 @@ def _explained() -> Iterator[None]:
 
     try:
         yield
+    except Unreachable:
+        raise
     except (pa.ArrowException, OSError, ValueError, KeyError, StopIteration) as error:
         raise TableProblem(error) from None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from genepool.dataset._files import Entry, entries, is_url, join, open_file, stat_of
+from genepool.dataset._files import Entry, Stat, Unreachable, entries, is_url, join, open_file, stat_of
 from genepool.dataset._formats import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, is_hidden, suffix_of
 from genepool.dataset._lines import DESCRIPTIONS, Description
 from genepool.records import Case, Item
@@ -41,6 +41,7 @@ class _Folder:
     identity: tuple[int, int]
     listing: Iterator[Entry] = field(default_factory=lambda: iter(()))
     companions: frozenset[str] = frozenset()
+    stats: dict[str, Stat] = field(default_factory=dict)
     tables: list[Description] = field(default_factory=list)
 
 
@@ -92,7 +93,7 @@ class _Walk:
                 return
             listing = [entry for entry in entries(path) if not is_hidden(entry.name)]
         except OSError as error:
-            if not self.stack:
+            if not self.stack or isinstance(error, Unreachable):
                 raise
             self.refuse(prefix, "unreadable", f"the folder cannot be listed: {error.strerror or error}")
             return
@@ -105,6 +106,7 @@ class _Walk:
             and (e.kind == "file" or self.inside(join(path, e.name)))
         )
         folder = _Folder(prefix, path, linked, identity, iter(listing), companions)
+        folder.stats = {e.name: e.stat for e in listing if e.stat is not None and e.name in companions}
         self.stack.append(folder)
         present = {entry.name for entry in listing if entry.name in DESCRIPTIONS and entry.kind != "folder"}
         # Listed weakest first: genepool's own table has the last word.
@@ -138,6 +140,8 @@ class _Walk:
             if self.local and not self.inside(path):
                 raise OSError("the link leads outside the dataset")
             table = Description(name, open_file(path), stat_of(path).size)
+        except Unreachable:
+            raise
         except OSError as error:
             self.refuse(folder.prefix + name, "bad-sidecar", f"cannot be read: {error.strerror or error}")
             return
@@ -158,7 +162,7 @@ class _Walk:
             self.pass_over(uri, suffix)
             return None
         try:
-            found = stat_of(path)
+            found = entry.stat or stat_of(path)  # a store has said so already, while it listed the folder
         except OSError as error:
             self.refuse(uri, "unreadable", f"cannot be looked at: {error.strerror or error}")
             return None
@@ -166,7 +170,7 @@ class _Walk:
             self.refuse(uri, "unreadable", "expected a regular file, found a device, pipe or socket")
             return None
         beside, mark = self.beside(folder, name)
-        return Item(uri, found.stamp + mark, path, extra=beside)
+        return Item(uri, found.stamp + mark, path, length=-1 if self.local else found.size, extra=beside)
 
     def usable(self, uri: str, path: str, suffix: str) -> bool:
         """Whether a link leads to a file of this dataset; a link to a folder of it is entered here."""
@@ -215,14 +219,18 @@ class _Walk:
         if not (text or json or sidecar or claims or caption):
             return None, ""
         marks = [repr((sorted(claims.items()), caption))]
-        marks += [_stamp(join(folder.path, each)) if each else "" for each in (text, json, sidecar)]
+        marks += [_stamp(folder, each) if each else "" for each in (text, json, sidecar)]
         mark = hashlib.blake2b("|".join(marks).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         return tuple(Beside(text, json, sidecar, claims or None, caption)), f";{mark}"
 
 
-def _stamp(path: str) -> str:
+def _stamp(folder: _Folder, name: str) -> str:
+    if (known := folder.stats.get(name)) is not None:
+        return known.stamp
     try:
-        return stat_of(path).stamp
+        return stat_of(join(folder.path, name)).stamp
+    except Unreachable:
+        raise
     except OSError:
         return ""
 

@@ -11,7 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from genepool.dataset._files import MAX_BYTES, Ranges, Refused, Stat, open_file, refusal, stat_of
+from genepool.dataset._files import (
+    MAX_BYTES,
+    Ranges,
+    Refused,
+    Stat,
+    Unreachable,
+    open_file,
+    refusal,
+    stat_of,
+    unlisted,
+)
 from genepool.dataset._formats import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, suffix_of
 from genepool.dataset._patterns import expand
 from genepool.dataset._sidecar import (
@@ -62,8 +72,11 @@ class WebDatasetSource:
         Raises:
             SourceError: A pattern names nothing.
         """
-        for name, path in expand(self.patterns, (".tar",)):
-            yield from _shard(name, path, aside)
+        try:
+            for name, path in expand(self.patterns, (".tar",)):
+                yield from _shard(name, path, aside)
+        except Unreachable as error:
+            raise unlisted(self.uri, error) from None
 
     def read(self, items: Sequence[Item]) -> Iterator[Sample]:
         """The bytes of these members with captions and claims, in order; see `Source.read`."""
@@ -77,12 +90,13 @@ class WebDatasetSource:
                             "too-large", f"expected at most {self.max_bytes} bytes, found {item.length}"
                         )
                     data = ranges.read(item.path, item.offset, item.length)
+                    sample = _described(item, data, ranges) if item.extra else Sample(item, data)
                 except Refused as refused:
                     yield Sample(item, None, case=Case(item.uri, refused.reason, refused.message))
                 except OSError as error:
                     yield Sample(item, None, case=Case(item.uri, *refusal(error)))
                 else:
-                    yield _described(item, data, ranges) if item.extra else Sample(item, data)
+                    yield sample
 
 
 def _described(item: Item, data: bytes, ranges: Ranges) -> Sample:
@@ -113,6 +127,8 @@ def _companion(item: Item, ranges: Ranges, place: tuple[int, int], limit: int) -
         return ranges.read(item.path, *place)
     except Refused as refused:
         raise SidecarError(refused.message) from None
+    except Unreachable:
+        raise  # as in a folder: the image waits for what its key says about it
     except OSError as error:
         raise SidecarError(refusal(error)[1]) from None
 
@@ -128,6 +144,8 @@ def _shard(name: str, path: str, aside: list[Case]) -> Iterator[Item]:
     try:
         found = stat_of(path)
         stream = open_file(path)
+    except Unreachable:
+        raise
     except OSError as error:
         reason, message = refusal(error)
         aside.append(Case(name, "unreadable" if reason == "vanished" else reason, message))
@@ -161,6 +179,8 @@ class _Shard:
                 self.take(member)
         except TarProblem as problem:
             self.aside.append(Case(self.name, problem.reason, problem.message))
+        except Unreachable:
+            raise
         except OSError as error:
             self.aside.append(Case(self.name, "unreadable", f"cannot be read: {error.strerror or error}"))
         self.seen.clear()

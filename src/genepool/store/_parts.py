@@ -48,7 +48,7 @@ CORE_COLUMNS: Mapping[str, str] = {
 }
 """Columns that every part has, with their types. ``uri`` is the listing's, since parts are shared."""
 
-PASSING = frozenset({"changed", "unreadable", "vanished"})
+PASSING = frozenset({"changed", "unreachable", "unreadable", "vanished"})
 """Reasons that may be gone by the next scan: such a row counts for the scan that wrote it, and not after."""
 
 _RUN = b"genepool.run"
