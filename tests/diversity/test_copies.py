@@ -36,6 +36,22 @@ def test_every_look_links_and_the_surest_is_named():
     assert found.redundant.tolist() == [1, 3, 5, 7]
 
 
+def test_digests_in_an_array_are_compared_like_byte_strings():
+    rng = np.random.default_rng(11)
+    # Few values in the first word: rows tie there and are told apart by the later ones.
+    rows = rng.integers(0, 3, (400, 32), dtype=np.uint8)
+    rows[:, 8:] *= rng.integers(0, 2, (400, 1), dtype=np.uint8)
+    looks = rng.integers(0, 256, (400, 32), dtype=np.uint8)
+    digests = rows[rng.integers(0, 120, 400)]
+    listed = find_copies(list(map(bytes, looks)), sha256=list(map(bytes, digests)))
+    found = find_copies(looks, sha256=digests)
+    assert np.array_equal(found.labels, listed.labels)
+    assert np.array_equal(found.keep, listed.keep)
+    assert np.array_equal(found.kinds, listed.kinds)
+    first = {d: i for i, d in reversed(list(enumerate(map(bytes, digests))))}
+    assert len(found.redundant) == 400 - len(first) > 200
+
+
 def test_links_of_different_looks_chain():
     phash = hashes(3)
     phash[1] = phash[0]

@@ -83,7 +83,7 @@ def catalogue_copies(
         MissingExtra: More than 20,000 copy vectors without faiss.
     """
     table = catalogue.table(["phash", "sha256", "pixel", "width", "height", "size"])
-    columns = {name: table.column(name).to_pylist() for name in ("phash", "sha256", "pixel")}
+    columns = {name: _digests(table.column(name)) for name in ("phash", "sha256", "pixel")}
     wide, high, size = (
         table.column(name).to_numpy().astype(np.int64) for name in ("width", "height", "size")
     )
@@ -101,6 +101,15 @@ def catalogue_copies(
         area=wide * high,
         size=size,
     )
+
+
+def _digests(column: Any) -> NDArray[np.uint8]:
+    """A column of 32-byte values as ``(n, 32)`` uint8, without a Python object each."""
+    array = column.combine_chunks()
+    if array.null_count:
+        raise MeasureError(f"copies: {array.null_count} of {len(array)} images have no digest", hint=_RESCAN)
+    raw = array.buffers()[1]
+    return np.frombuffer(raw or b"", np.uint8, 32 * len(array), 32 * array.offset).reshape(-1, 32)
 
 
 def duplicate_labels(catalogue: Catalogue) -> NDArray[np.int64]:

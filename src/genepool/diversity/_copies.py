@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genepool.diversity._duplicates import RADIUS, components, near_duplicates
+from genepool.diversity._duplicates import RADIUS, components, near_duplicates, sorted_rows
 from genepool.errors import MeasureError, MissingExtra
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def find_copies(
 
     Args:
         phash: Perceptual hashes, as for `near_duplicates`.
-        sha256: n digests of the files; None: not compared.
-        pixel: n digests of the decoded pixels; None: not compared.
+        sha256: n digests of the files, as ``(n, 32)`` uint8 or byte strings; None: not compared.
+        pixel: likewise n digests of the decoded pixels; None: not compared.
         vectors: ``(n, d)`` copy vectors of an embedder, rows of zeros where there is none; None: not
             compared. Up to 20,000 every pair is compared, beyond that by an inverted file (Jégou et al.
             2011; faiss), which can miss some.
@@ -119,11 +119,14 @@ def _same(values: Any, n: int, name: str) -> NDArray[np.int64]:
         return np.zeros((2, 0), np.int64)
     if len(values) != n:
         raise MeasureError(f"copies: {n} perceptual hashes beside {len(values)} values of {name}")
-    array = (
-        np.asarray(values) if isinstance(values, np.ndarray) else np.array([bytes(v) for v in values], object)
-    )
-    _, first, inverse = np.unique(array, return_index=True, return_inverse=True)
-    start = first[inverse.reshape(-1)]
+    if isinstance(values, np.ndarray) and values.dtype == np.uint8 and values.shape == (n, 32):
+        order, fresh = sorted_rows(np.ascontiguousarray(values).view(np.uint64))
+        start = np.empty(n, np.int64)
+        start[order] = order[fresh][np.cumsum(fresh) - 1]
+    else:
+        array = values if isinstance(values, np.ndarray) else np.array([bytes(v) for v in values], object)
+        _, first, inverse = np.unique(array, return_index=True, return_inverse=True)
+        start = first[inverse.reshape(-1)]
     later = np.flatnonzero(start != np.arange(n))
     return np.stack((start[later], later)).astype(np.int64)
 

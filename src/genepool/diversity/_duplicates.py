@@ -15,10 +15,12 @@ __all__ = ["cluster_weights", "components", "near_duplicates", "redundant_share"
 
 BITS = 256
 BANDS = 16
+WORDS = BITS // 64
 RADIUS = 24
 _BRUTE = 4096  # up to here every pair is compared
 _CROWD = 4096  # larger buckets are split by a second band
-_CHUNK = 500_000  # pairs compared at once
+_CHUNK = 65_536  # rows laid side by side at once: what a processor's cache holds
+_HITS = 500_000  # pairs whose whole hashes are compared at once
 
 
 def near_duplicates(phash: Any, radius: int = RADIUS) -> NDArray[np.int64]:
@@ -96,20 +98,38 @@ def _words(phash: Any) -> NDArray[np.uint64]:
 
 
 def _kinds(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The different rows, and which of them each row is; sorting words is faster than `np.unique` by rows."""
-    order = np.lexsort(hashes.T[::-1])
-    ordered = hashes[order]
-    fresh = np.concatenate(([True], (ordered[1:] != ordered[:-1]).any(axis=1)))
+    """The different rows, and which of them each row is."""
+    order, fresh = sorted_rows(hashes)
     inverse = np.empty(len(hashes), np.int64)
     inverse[order] = np.cumsum(fresh) - 1
-    return ordered[fresh], inverse
+    return hashes[order[fresh]], inverse
+
+
+def sorted_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """An order of ``(n, 4)`` rows in which equal ones are neighbours, and where a row differs from the last.
+
+    Equal rows keep their order. Words are sorted, not rows, and the later words only where the first tie.
+    """
+    order = np.argsort(words[:, 0])
+    first = words[order, 0]
+    tied = np.zeros(len(words), np.bool_)
+    tied[1:] = first[1:] == first[:-1]
+    tied[:-1] |= tied[1:]
+    some = np.flatnonzero(tied)
+    # Sorting all tied rows together leaves each group of ties in its place: the first word leads.
+    rows = np.sort(order[some])
+    order[some] = rows[np.lexsort(words[rows].T[::-1])]
+    fresh = ~tied
+    ordered = words[order[some]]
+    fresh[some] = np.concatenate(([True], (ordered[1:] != ordered[:-1]).any(axis=1)))[: len(some)]
+    return order, fresh
 
 
 def _links(kinds: NDArray[np.uint64], radius: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of rows at most ``radius`` bits apart."""
     found: list[NDArray[np.int64]] = []
     if len(kinds) <= _BRUTE:
-        _compare(kinds, np.arange(len(kinds)), np.array([0]), np.array([len(kinds)]), radius, found)
+        _compare(kinds, np.arange(len(kinds)), np.array([0]), np.array([len(kinds)]), radius, found, 0)
     else:
         bands = kinds.view(np.uint16)
         for band in range(BANDS):
@@ -131,7 +151,7 @@ def _band(
     key = bands[order, band]
     starts, sizes = _runs(key)
     keep = (sizes > 1) & (sizes <= _CROWD)
-    _compare(kinds, order, starts[keep], sizes[keep], radius, found)
+    _compare(kinds, order, starts[keep], sizes[keep], radius, found, _other_word(band))
     for start, size in zip(starts[sizes > _CROWD], sizes[sizes > _CROWD], strict=True):
         # So many equal bits say little (blank borders, plain skies): they must agree in one more band too.
         rows = order[start : start + size]
@@ -140,7 +160,8 @@ def _band(
                 inner = rows[np.argsort(bands[rows, other], kind="stable")]
                 begins, lengths = _runs(bands[inner, other])
                 crowded = (lengths > 1) & (lengths <= _CROWD)
-                _compare(kinds, inner, begins[crowded], lengths[crowded], radius, found)
+                word = _other_word(band, other)
+                _compare(kinds, inner, begins[crowded], lengths[crowded], radius, found, word)
                 for at, count in zip(begins[lengths > _CROWD], lengths[lengths > _CROWD], strict=True):
                     _neighbours(kinds, inner[at : at + count], radius, found)
 
@@ -150,6 +171,12 @@ def _runs(key: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return starts, np.diff(np.append(starts, len(key)))
 
 
+def _other_word(*bands: int) -> int:
+    """A word that holds none of these bands: its bits are not known to agree, so it tells most rows apart."""
+    taken = {band // (BANDS // WORDS) for band in bands}
+    return next(word for word in range(WORDS) if word not in taken)
+
+
 def _compare(
     kinds: NDArray[np.uint64],
     order: NDArray[np.int64],
@@ -157,24 +184,49 @@ def _compare(
     sizes: NDArray[np.int64],
     radius: int,
     found: list[NDArray[np.int64]],
+    word: int,
 ) -> None:
-    """All pairs inside each run ``order[start : start + size]``, at most about half a million at once."""
-    # Row j of a run is compared with the rows after it: one stretch per row, all stretches laid end to end.
-    left = np.repeat(starts, sizes) + _ramp(sizes)
-    behind = np.repeat(sizes, sizes) - _ramp(sizes) - 1
-    left, behind = left[behind > 0], behind[behind > 0]
-    ends = np.cumsum(behind)
-    # One word of each row, in the order of the runs: it refuses nearly all pairs and stays in the cache.
-    word = np.ascontiguousarray(kinds[order, 0]) if len(left) else np.zeros(0, np.uint64)
-    at = 0
-    while at < len(left):
-        upto = max(at + 1, int(np.searchsorted(ends, (ends[at - 1] if at else 0) + _CHUNK)))
-        counts = behind[at:upto]
-        a = np.repeat(left[at:upto], counts)
-        b = a + 1 + _ramp(counts)
-        close = np.bitwise_count(word[a] ^ word[b]) <= radius
-        _near(kinds, order[a[close]], order[b[close]], radius, found)
+    """All pairs inside each run ``order[start : start + size]``; one word refuses most of them."""
+    # The largest first, so that the runs that still have pairs at a distance stand in front.
+    falling = np.argsort(-sizes, kind="stable")
+    starts, sizes = starts[falling], sizes[falling]
+    ends, at = np.cumsum(sizes), 0
+    while at < len(sizes):
+        upto = max(at + 1, int(np.searchsorted(ends, (ends[at - 1] if at else 0) + _CHUNK, side="right")))
+        here, ramp = sizes[at:upto], _ramp(sizes[at:upto])
+        rows = order[np.repeat(starts[at:upto], here) + ramp]
+        _side_by_side(kinds, rows, here, np.repeat(here, here) - ramp - 1, radius, found, word)
         at = upto
+
+
+def _side_by_side(
+    kinds: NDArray[np.uint64],
+    rows: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    behind: NDArray[np.int64],
+    radius: int,
+    found: list[NDArray[np.int64]],
+    word: int,
+) -> None:
+    """Runs laid end to end, the largest first: every row with the one 1, 2, … places behind it in its run.
+
+    That reads memory in its order; picking the pairs one by one would take several times as long.
+    """
+    bits, ends, behind = kinds[rows, word], np.cumsum(sizes), behind.astype(np.int16)
+    left: list[NDArray[np.int64]] = []
+    right: list[NDArray[np.int64]] = []
+    waiting = 0
+    for step in range(1, int(sizes[0])):
+        upto = int(ends[np.searchsorted(-sizes, -step) - 1])
+        close = np.bitwise_count(bits[: upto - step] ^ bits[step:upto]) <= radius
+        close &= behind[: upto - step] >= step
+        first = np.flatnonzero(close)
+        left.append(rows[first])
+        right.append(rows[first + step])
+        waiting += len(first)
+        if waiting > _HITS or step == int(sizes[0]) - 1:
+            _near(kinds, np.concatenate(left), np.concatenate(right), radius, found)
+            left, right, waiting = [], [], 0
 
 
 def _ramp(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -191,7 +243,7 @@ def _near(
     found: list[NDArray[np.int64]],
 ) -> None:
     apart = np.zeros(len(a), np.int16)
-    for word in range(BITS // 64):
+    for word in range(WORDS):
         apart = apart + np.bitwise_count(kinds[a, word] ^ kinds[b, word])
         close = apart <= radius
         a, b, apart = a[close], b[close], apart[close]
