@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
@@ -35,6 +37,7 @@ __all__ = [
     "open_file",
     "read_file",
     "refusal",
+    "same_object",
     "stat_of",
     "unlisted",
     "url_glob",
@@ -204,6 +207,24 @@ def read_file(path: str, limit: int, *, empty: bool = False, size: int = -1) -> 
     return data
 
 
+def same_object(path: str, stamp: str, data: bytes) -> bool:
+    """Whether an object's bytes are those that were listed under a stamp.
+
+    Where the ETag is the MD5 of the bytes (a single put without a key of its own) that is certain; where it
+    is not, the store is asked once more what lies there now.
+
+    Raises:
+        OSError: It cannot be asked.
+    """
+    size, _, mark = stamp.split(";")[0].partition(":")
+    if str(len(data)) != size:
+        return False
+    if not _MD5.fullmatch(mark) or hashlib.md5(data, usedforsecurity=False).hexdigest() == mark:
+        return True
+    return stat_of(path).stamp == f"{size}:{mark}"
+
+
+_MD5 = re.compile("[0-9a-f]{32}")
 _failing: list[str] = []
 """Objects that could not be reached, one after the other, up to now in this process."""
 
@@ -252,14 +273,19 @@ def _drain(descriptor: int, offset: int, length: int) -> bytes:
 
 
 class Ranges:
-    """Byte ranges of containers; keeps the last container open between reads. Close it, or use ``with``."""
+    """Byte ranges of containers; keeps the last container open between reads. Close it, or use ``with``.
 
-    __slots__ = ("_descriptor", "_path", "_stream")
+    Attributes:
+        stamp: What the store said about the object that is open; empty for local files.
+    """
+
+    __slots__ = ("_descriptor", "_path", "_stream", "stamp")
 
     def __init__(self) -> None:
         self._path = ""
         self._descriptor = -1
         self._stream: remote.RemoteFile | None = None
+        self.stamp = ""
 
     def __enter__(self) -> Ranges:
         return self
@@ -271,7 +297,7 @@ class Ranges:
         """Let go of the open container."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        self._descriptor, self._path, self._stream = -1, "", None
+        self._descriptor, self._path, self._stream, self.stamp = -1, "", None, ""
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``.
@@ -298,7 +324,8 @@ class Ranges:
         with watched():
             if path != self._path or self._stream is None:
                 self.close()
-                self._stream, self._path = remote.RemoteFile(path, stat_of(path).size), path
+                found = stat_of(path)
+                self._stream, self._path, self.stamp = remote.RemoteFile(path, found.size), path, found.stamp
             self._stream.seek(offset)
             return self._stream.read(length) or b""
 

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genepool.dataset._files import MAX_BYTES, Refused, Unreachable, join, read_file, refusal, unlisted
+from genepool.dataset._files import (
+    MAX_BYTES,
+    Refused,
+    Unreachable,
+    is_url,
+    join,
+    read_file,
+    refusal,
+    same_object,
+    unlisted,
+)
 from genepool.dataset._sidecar import (
     MAX_CAPTION,
     MAX_SIDECAR,
@@ -63,6 +73,8 @@ class FolderSource:
         for item in items:
             try:
                 data = read_file(item.path, self.max_bytes, size=item.length)
+                if is_url(item.path) and not same_object(item.path, item.stamp, data):
+                    raise Refused("changed", "expected the object as it was listed; it was replaced since")
                 sample = _described(item, data) if item.extra else Sample(item, data)
             except Refused as refused:
                 yield Sample(item, None, case=Case(item.uri, refused.reason, refused.message))

@@ -107,6 +107,9 @@ class ParquetSource:
             yield Sample(item, None, case=Case(item.uri, *problem))
 
     def _one(self, table: Rows, item: Item) -> Sample:
+        if is_url(item.path) and not item.stamp.startswith(f"{table.stamp}:"):
+            message = "expected the table as it was listed; it was replaced since"
+            return Sample(item, None, case=Case(item.uri, "changed", message))
         try:
             with watched():
                 values = table.row(item.row)

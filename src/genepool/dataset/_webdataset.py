@@ -90,6 +90,8 @@ class WebDatasetSource:
                             "too-large", f"expected at most {self.max_bytes} bytes, found {item.length}"
                         )
                     data = ranges.read(item.path, item.offset, item.length)
+                    if ranges.stamp and not item.stamp.startswith(f"{ranges.stamp}:"):
+                        raise Refused("changed", "expected the shard as it was listed; it was replaced since")
                     sample = _described(item, data, ranges) if item.extra else Sample(item, data)
                 except Refused as refused:
                     yield Sample(item, None, case=Case(item.uri, refused.reason, refused.message))

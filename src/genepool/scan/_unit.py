@@ -15,6 +15,7 @@ import numpy as np
 from genepool.engine import beat
 from genepool.errors import GenepoolError, PluginError
 from genepool.records import Case, Item, Probe, Sample, Unit, UnitResult
+from genepool.remote import Unavailable
 from genepool.scan._decode import Refusal, wrong_extension
 from genepool.scan._digests import perceptual_hash, pixel_digest
 from genepool.scan._plan import Plan
@@ -123,6 +124,8 @@ class ScanJob:
                     yield from _unread(unit.items[at:], "the source did not answer for it")
                     return
                 yield item, _unchanged(item, sample)
+        except Unavailable:
+            raise  # the store is down: to set aside everything that lies there would judge half a dataset
         except (GenepoolError, OSError, ValueError, TypeError, LookupError, EOFError) as error:
             # Promised not to happen; if it does, what is left is set aside rather than lost.
             yield from _unread(unit.items[at:], f"the source failed: {type(error).__name__}: {error}")
