@@ -42,8 +42,7 @@ class Space:
         self._kind = kind
         raw = _raw(human, kind)
         self._mean = raw.mean(axis=0)
-        values, vectors = np.linalg.eigh(np.cov(raw - self._mean, rowvar=False))
-        values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+        values, vectors = _principal(raw - self._mean)
         held = np.cumsum(values) / max(values.sum(), 1e-12)
         width = min(_WIDEST, max(2, int(np.searchsorted(held, _KEPT)) + 1), max(2, len(raw) // 4))
         # One scale for all components: a unit is a typical spread, distances stay those between pictures.
@@ -90,6 +89,19 @@ class Space:
         }
         styles = style_diversity(human, Panel(reference=1e6, **facts)).styles
         return Panel(reference=float(np.clip(styles, 1.5, 1e9)) ** (1 / _CALIBRATED), **facts)
+
+
+def _principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances, largest first, and directions ``(d, k)``, by way of the smaller of the two square matrices."""
+    n, width = centred.shape
+    if width <= n:
+        values, vectors = np.linalg.eigh(np.cov(centred, rowvar=False))
+        return np.maximum(values[::-1], 0), vectors[:, ::-1]
+    values, left = np.linalg.eigh(centred @ centred.T / (n - 1))
+    # Centring takes one direction away; what is left of it is rounding.
+    values, left = np.maximum(values[:0:-1], 0), left[:, :0:-1]
+    vectors = centred.T @ left / np.sqrt(np.maximum(values * (n - 1), 1e-12))
+    return values, vectors
 
 
 def _raw(pictures: NDArray[np.uint8], kind: str) -> NDArray[np.float64]:

@@ -112,7 +112,8 @@ class PixelFlow:
         network.to(place, memory_format=torch.channels_last)
         self._network.load_state_dict(network.state_dict())
         self._network.to(place, memory_format=torch.channels_last).eval()
-        optimizer = torch.optim.AdamW(network.parameters(), self.rate, weight_decay=1e-4)
+        fast = place == "cuda"
+        optimizer = torch.optim.AdamW(network.parameters(), self.rate, weight_decay=1e-4, fused=fast)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.rate, total_steps=max(2, self.steps), pct_start=0.1
         )
@@ -121,7 +122,9 @@ class PixelFlow:
         for step in range(self.steps):
             chosen = torch.from_numpy(order.integers(0, len(data), self.batch)).to(place)
             loss = self._loss(torch, network, data[chosen], label[chosen], noise)
-            finite(float(loss.detach()), step + 1)
+            # Reading a number makes the processor wait for the GPU: there only now and then.
+            if not fast or step % _LOOK == _LOOK - 1 or step == self.steps - 1:
+                finite(float(loss.detach()), step + 1)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -153,14 +156,17 @@ class PixelFlow:
     def _expected(self, network: Any, noisy: Any, ratio: Any, label: Any) -> Any:
         """The picture expected behind ``picture + ratio · noise`` (the path's point over t)."""
         whole = (ratio**2 + _SPREAD**2).sqrt()[:, None, None, None]
-        return network(noisy / whole, ratio.log() / 4, label)
+        torch = require_torch()
+        # On a GPU the convolutions run in bfloat16; what comes out is summed up in single precision again.
+        with torch.autocast("cuda", torch.bfloat16, enabled=noisy.is_cuda):
+            found = network(noisy / whole, ratio.log() / 4, label)
+        return found.float()
 
     def _follow(self, torch: Any, network: Any, step: int) -> None:
         """The moving average: over about a tenth of the steps taken so far, at most the last 500."""
         kept = min(0.998, 1 - 10 / (step + 11))
         with torch.no_grad():
-            for mine, theirs in zip(self._network.parameters(), network.parameters(), strict=True):
-                mine.lerp_(theirs, 1 - kept)
+            torch._foreach_lerp_([*self._network.parameters()], [*network.parameters()], 1 - kept)
 
     def draw(self, n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Draw ``n`` pictures with labels as frequent as in training.
@@ -178,8 +184,9 @@ class PixelFlow:
         noise = torch.Generator(self._place).manual_seed(seed)
         found = []
         with one_thread(torch), torch.no_grad():
-            for at in range(0, n, 128):
-                part = torch.from_numpy(told[at : at + 128]).to(self._place)
+            size = 1024 if self._place == "cuda" else 128
+            for at in range(0, n, size):
+                part = torch.from_numpy(told[at : at + size]).to(self._place)
                 found.append(self._solve(torch, part, noise).cpu().numpy())
         flat = np.concatenate(found).transpose(0, 2, 3, 1).reshape(n, -1)
         return pixels(flat, (self.side, self.side, self.channels)), labels
@@ -205,3 +212,4 @@ class PixelFlow:
 
 # Standard deviation that pictures in [−1, 1] are taken to have, and the noise ratios between which is solved.
 _SPREAD, _FIRST, _LAST = 0.5, 60.0, 0.03
+_LOOK = 64  # steps between two looks at the loss on a GPU
