@@ -40,6 +40,10 @@ class Portable(Protocol):
         """Put files that `at` made elsewhere, name and bytes, durably into ``folder``."""
 
 
+class Unseen(EngineError):
+    """A node does not see a folder that its workers would have to read or write."""
+
+
 class RayEngine:
     """Runs units on an existing Ray cluster, or on one of its own on this machine.
 
@@ -71,6 +75,7 @@ class RayEngine:
         self.gpus = gpus
         self._asked = workers
         self._session: Session | None = None
+        self._kept = False
 
     @property
     def workers(self) -> int:
@@ -108,7 +113,17 @@ class RayEngine:
         finally:
             if crew is not None:
                 crew.stop()
-            self.close()
+            if not self._kept:
+                self.close()
+
+    def __enter__(self) -> RayEngine:
+        """Keep the connection between runs, to the end of the block."""
+        self._kept = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept = False
+        self.close()
 
     def close(self) -> None:
         """End the connection if this engine made it."""
@@ -266,7 +281,7 @@ class _Crew:
             folder = f"{hello.temporary}/{FOLDER}{self.secret}-{self.number}"
             member.ref = member.actor.take.remote(pickled(self.job.at(Path(folder))), folder)
         else:
-            raise EngineError(
+            raise Unseen(
                 f"ray: {hello.host} does not see {Path(self.token[0]).parent}",
                 hint="put the workspace on a file system that all nodes share, or use --engine local",
             )
