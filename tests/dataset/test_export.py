@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from genepool import dataset
-from genepool.dataset import EXPORT_FORMATS, _writers
+from genepool.dataset import EXPORT_FORMATS, _indexes, _writers
 from genepool.dataset._manifest import root_of
 from genepool.errors import CannotFinish, SourceError, UsageError
 from genepool.records import Case
@@ -224,7 +224,7 @@ def test_where_an_export_may_not_go(gallery, tmp_path):
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
 def test_a_full_disk_leaves_nothing_behind(gallery, tmp_path, monkeypatch, form):
-    really = _writers.WRITERS[form].add
+    really = _indexes.WRITERS[form].add
     count = 0
 
     def full(self, picture):
@@ -234,7 +234,7 @@ def test_a_full_disk_leaves_nothing_behind(gallery, tmp_path, monkeypatch, form)
             raise OSError(28, "No space left on device")
         return really(self, picture)
 
-    monkeypatch.setattr(_writers.WRITERS[form], "add", full)
+    monkeypatch.setattr(_indexes.WRITERS[form], "add", full)
     with pytest.raises(CannotFinish, match="No space left"):
         dataset.export(dataset.open(gallery), None, tmp_path / "out", format=form)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["gallery"]

@@ -21,9 +21,9 @@ def atelier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("atelier") / "source"
     shutil.copytree(HERE / "plugin_package", copy, ignore=shutil.ignore_patterns("__pycache__"))
     target = copy.parent / "site"
+    how = "--no-deps --no-build-isolation --no-index --no-compile --disable-pip-version-check"
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-        + ["--no-compile", "--disable-pip-version-check", "--target", target, copy],
+        [sys.executable, "-m", "pip", "install", "-q", *how.split(), "--target", target, copy],
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""A plug-in of somebody else: every kind of part, installed by pip, used from end to end; and a broken one."""
+"""A stranger's plug-in: every kind of part, installed by pip, used from end to end; and a broken one."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_evidence_and_rules_count_and_weaken_nothing(installed, folder, tmp_path
     )
     assert "reader:atelier-stamp: stamped by the atelier's renderer as brush-2 (+3.0)" in made["reasons"]
     hinted = rows["painted/0.png"]
-    assert (hinted["origin"], hinted["human"], hinted["tier"]) == ("unknown", False, "unknown")
+    assert (hinted["origin"], hinted["human"], hinted["tier"]) == ("unknown", False, "inferred")
     assert hinted["p_human"] == pytest.approx(1 / (1 + np.exp(-1.0)), abs=1e-6)
 
     # The rule's finding stands beside ours; every finding without it is still there, to the letter.

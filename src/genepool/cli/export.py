@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 # Named here and not taken from the room, so that --help need not load it; a test holds them equal.
-FORMATS = ("folder", "imagefolder", "webdataset", "parquet")
+FORMATS = ("folder", "imagefolder", "webdataset", "parquet", "csv", "croissant", "fiftyone", "label-studio")
 
 
 @click.command("export")
@@ -43,7 +43,9 @@ def command(
     """Write the images of PATH that the last check found nothing against.
 
     Bytes are copied unchanged, captions and sidecars come along, and manifest.json says what was written and
-    what was left out. The log of PATH is linked, so that its attestations hold for OUT too.
+    what was left out. Formats with columns say what is known about each image's origin; imagefolder, parquet,
+    csv and croissant get a dataset card (README.md). The log of PATH is linked, so that its attestations hold
+    for OUT too.
     """
     from genepool import dataset, gate, scan, store
     from genepool.cli._progress import progress

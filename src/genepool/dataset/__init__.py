@@ -5,6 +5,7 @@
 disappears: it becomes a `Case`.
 """
 
+from genepool.dataset._croissant import CONTEXT as CROISSANT_CONTEXT
 from genepool.dataset._dataset import Dataset, UnionSource, union
 from genepool.dataset._export import EXPORT_FORMATS, Manifest, export
 from genepool.dataset._folder import FolderSource
@@ -12,9 +13,12 @@ from genepool.dataset._memory import MemorySource
 from genepool.dataset._open import open
 from genepool.dataset._parquet import ParquetSource
 from genepool.dataset._webdataset import WebDatasetSource
+from genepool.dataset._writers import FACTS
 
 __all__ = [
+    "CROISSANT_CONTEXT",
     "EXPORT_FORMATS",
+    "FACTS",
     "Dataset",
     "FolderSource",
     "Manifest",

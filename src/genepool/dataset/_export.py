@@ -7,14 +7,16 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from genepool.dataset._dataset import Dataset
 from genepool.dataset._files import absolute, is_url
 from genepool.dataset._formats import IMAGE_SUFFIXES, sniff, suffix_of
+from genepool.dataset._indexes import WRITERS
 from genepool.dataset._manifest import Manifest, ManifestWriter
-from genepool.dataset._writers import WRITERS, Picture
+from genepool.dataset._writers import Picture
 from genepool.errors import CannotFinish, SourceError, UsageError
 from genepool.records import Case, Sample
 
@@ -35,6 +37,8 @@ def export(
     format: str = "folder",
     dropped: Sequence[Case] = (),
     sha256: Mapping[str, bytes] | None = None,
+    facts: Callable[[str], Mapping[str, Any]] | None = None,
+    beside: Callable[[Manifest], Mapping[str, bytes]] | None = None,
 ) -> Manifest:
     """Write some images of a dataset to a new folder, with captions, claims and a manifest.
 
@@ -49,6 +53,8 @@ def export(
         format: One of `EXPORT_FORMATS`.
         dropped: Images that are left out on purpose, for the record.
         sha256: Expected digests by uri; what has changed since is left out (reason ``changed``).
+        facts: Uri → values for the columns of `FACTS`, for formats that have columns.
+        beside: Asked at the end for further files of the export, name → content.
 
     Returns:
         The manifest, as written beside the images. Images that could not be read are in its ``dropped``.
@@ -65,7 +71,9 @@ def export(
     chosen = dataset if uris is None else dataset.select(uris)
     try:
         _begin(partial)
-        manifest = _write(chosen, partial, target, format, list(dropped), sha256)
+        manifest = _write(chosen, partial, target, format, list(dropped), sha256, facts)
+        for name, content in (beside(manifest) if beside is not None else {}).items():
+            (partial / name).write_bytes(content)
         (partial / _MARK).unlink()
         if target.is_dir():
             target.rmdir()
@@ -129,8 +137,9 @@ def _write(
     form: str,
     dropped: list[Case],
     expected: Mapping[str, bytes] | None,
+    facts: Callable[[str], Mapping[str, Any]] | None,
 ) -> Manifest:
-    writer = WRITERS[form](partial)
+    writer = WRITERS[form](partial, _title(chosen.uri), facts=facts is not None)
     manifest = ManifestWriter(partial, form)
     names: set[str] = set()
     seen: set[str] = set()
@@ -143,7 +152,8 @@ def _write(
                 dropped.append(case or Case(uri, "unreadable", "no bytes"))
                 continue
             name = _unique(_name(uri, sample.data), names)
-            place = writer.add(Picture(name, sample.data, sample.caption, sample.declared))
+            known = None if facts is None else facts(uri)
+            place = writer.add(Picture(name, sample.data, sample.caption, sample.declared, known))
             manifest.add(place, uri, digest, len(sample.data))
         missing = (chosen.selection or frozenset()) - seen
         dropped.extend(
@@ -161,6 +171,11 @@ def _write(
         # After a full disk, closing may fail again; the first error is the one to report.
         with contextlib.suppress(OSError):
             writer.close()
+
+
+def _title(uri: str) -> str:
+    """What a set is called after: the last word of its place, so that exports do not depend on theirs."""
+    return "".join(c for c in uri.rstrip("/").rpartition("/")[2] if c.isprintable()) or "images"
 
 
 def _samples(chosen: Dataset) -> Iterator[Sample]:

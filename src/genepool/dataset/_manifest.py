@@ -21,7 +21,7 @@ class Manifest:
 
     Attributes:
         path: The folder that was written, absolute.
-        format: ``folder``, ``webdataset``, ``parquet`` or ``imagefolder``.
+        format: A format of `EXPORT_FORMATS`.
         n: Images written.
         bytes: Sum of their sizes.
         root: Hex Merkle root of their SHA-256 digests; equal to that of the same images anywhere else.

@@ -81,7 +81,7 @@ def _open_path(path: str, workspace: str | None) -> Dataset:
 
 
 def _plugged(path: str) -> tuple[str, Source] | None:
-    """Uri and source that a stranger's plug-in gives for ``name:argument``; None: there is no such plug-in."""
+    """Uri and source that a stranger's plug-in gives for ``name:argument``; None: no such plug-in."""
     found = _PLUGGED.fullmatch(path)
     if found is None or os.path.lexists(path):
         return None

@@ -1,4 +1,4 @@
-"""The four export formats: pictures go in one by one, the uris under which they are found again come out."""
+"""Export formats: pictures go in one by one, the uris under which they are found again come out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
-__all__ = ["WRITERS", "Picture", "Writer"]
+__all__ = [
+    "FACTS",
+    "FolderWriter",
+    "ImageFolderWriter",
+    "ParquetWriter",
+    "Picture",
+    "WebDatasetWriter",
+    "Writer",
+]
+
+FACTS: Mapping[str, tuple[str, str]] = {
+    "genepool_origin": (
+        "text",
+        "What made it: captured, human_made, algorithmic, mixed, synthetic or unknown.",
+    ),
+    "genepool_tier": (
+        "text",
+        "How that is known: proven, attested, declared, recovered, inferred or unknown.",
+    ),
+    "genepool_human": ("flag", "Counts as verified human work."),
+    "genepool_ai": ("flag", "Counts as made by a model, wholly or in part."),
+    "genepool_p_human": ("number", "Posterior probability of human work, from all evidence."),
+    "genepool_generation_lo": ("integer", "Fewest machine generations from a person; 0 is human work."),
+    "genepool_generation_hi": ("integer", "Most machine generations; empty: no upper end is known."),
+    "genepool_model": ("text", "The model that made it, where known."),
+}
+"""What genepool concluded about an image, as columns: name → (``text``, ``number``, ``integer`` or ``flag``,
+one sentence). The prefix keeps these conclusions from being read back as somebody's claims."""
 
 _SHARD_SAMPLES = 10_000
 _SHARD_BYTES = 1 << 30
@@ -23,10 +50,19 @@ class Picture(NamedTuple):
     data: bytes
     caption: str | None
     declared: Mapping[str, Any] | None
+    facts: Mapping[str, Any] | None = None
 
 
 class Writer(Protocol):
-    """One format."""
+    """One format.
+
+    Args:
+        folder: Where to write; empty.
+        name: What the source of the images is called.
+        facts: Whether pictures come with values for `FACTS`.
+    """
+
+    def __init__(self, folder: Path, name: str, *, facts: bool) -> None: ...
 
     def add(self, picture: Picture) -> str:
         """Write one picture; its uri in the new dataset."""
@@ -44,6 +80,12 @@ def _json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+def facts_of(picture: Picture) -> dict[str, Any]:
+    """A value, or None, for every column of `FACTS`."""
+    known = picture.facts or {}
+    return {name: known.get(name) for name in FACTS}
+
+
 def _place(folder: Path, picture: Picture) -> Path:
     target = folder / picture.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +96,7 @@ def _place(folder: Path, picture: Picture) -> Path:
 class FolderWriter:
     """Files under their names, captions as ``<stem>.txt``, claims in one ``genepool.jsonl``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str, *, facts: bool) -> None:
         self._folder = folder
         self._sidecar: IO[bytes] | None = None
 
@@ -89,8 +131,9 @@ class FolderWriter:
 class ImageFolderWriter:
     """Files under their names and a ``metadata.jsonl`` as Hugging Face ``imagefolder`` reads it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str, *, facts: bool) -> None:
         self._folder = folder
+        self._facts = facts
         self._metadata = (folder / "metadata.jsonl").open("wb")
 
     def add(self, picture: Picture) -> str:
@@ -99,6 +142,7 @@ class ImageFolderWriter:
         claims = _json(picture.declared).decode() if picture.declared else None
         # Every line has every key: readers infer the columns from them.
         line = {"file_name": picture.name, "text": picture.caption, "genepool": claims}
+        line |= facts_of(picture) if self._facts else {}
         self._metadata.write(_json(line) + b"\n")
         return picture.name
 
@@ -114,7 +158,7 @@ class ImageFolderWriter:
 class WebDatasetWriter:
     """Tar shards of at most 10,000 samples or 1 GiB; headers depend on names and sizes only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str, *, facts: bool) -> None:
         self._folder = folder
         self._tar: tarfile.TarFile | None = None
         self._name = ""
@@ -180,7 +224,8 @@ class WebDatasetWriter:
 class ParquetWriter:
     """Parts of at most 1 GiB in ``data/``, with Hugging Face's ``Image`` struct, caption and claims."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str, *, facts: bool) -> None:
+        self._facts = facts
         self._folder = folder / "data"
         self._folder.mkdir()
         self._rows: list[dict[str, Any]] = []
@@ -198,7 +243,8 @@ class ParquetWriter:
             self._part_bytes = 0
         claims = _json(picture.declared).decode() if picture.declared else None
         image = {"bytes": picture.data, "path": picture.name}
-        self._rows.append({"image": image, "caption": picture.caption, "genepool": claims})
+        row = {"image": image, "caption": picture.caption, "genepool": claims}
+        self._rows.append(row | (facts_of(picture) if self._facts else {}))
         self._pending += len(picture.data)
         self._part_bytes += len(picture.data)
         uri = f"data/{self._part()}#{self._parts[-1]}"
@@ -222,17 +268,23 @@ class ParquetWriter:
         self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._writer.schema))
         self._rows, self._pending = [], 0
 
-    @staticmethod
-    def _schema() -> Any:
+    def _schema(self) -> Any:
         import pyarrow as pa
 
-        text = {"dtype": "string", "_type": "Value"}
-        features = {"image": {"_type": "Image"}, "caption": text, "genepool": text}
+        types = {
+            "text": (pa.string(), "string"),
+            "number": (pa.float64(), "float64"),
+            "integer": (pa.int32(), "int32"),
+            "flag": (pa.bool_(), "bool"),
+        }
+        columns = {"caption": "text", "genepool": "text"}
+        columns |= {name: kind for name, (kind, _) in FACTS.items()} if self._facts else {}
+        features: dict[str, Any] = {"image": {"_type": "Image"}}
+        features |= {name: {"dtype": types[kind][1], "_type": "Value"} for name, kind in columns.items()}
         return pa.schema(
             [
                 ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-                ("caption", pa.string()),
-                ("genepool", pa.string()),
+                *((name, types[kind][0]) for name, kind in columns.items()),
             ],
             metadata={"huggingface": _json({"info": {"features": features}})},
         )
@@ -252,11 +304,3 @@ class ParquetWriter:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-
-WRITERS: Mapping[str, type[FolderWriter | ImageFolderWriter | WebDatasetWriter | ParquetWriter]] = {
-    "folder": FolderWriter,
-    "webdataset": WebDatasetWriter,
-    "parquet": ParquetWriter,
-    "imagefolder": ImageFolderWriter,
-}

@@ -10,48 +10,11 @@ from typing import Any
 
 import orjson
 
+from genepool.dataset import CROISSANT_CONTEXT
 from genepool.provenance._export_facts import Facts, day
 
-__all__ = ["CONTEXT", "croissant"]
+__all__ = ["croissant"]
 
-CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
 _FIELDS = {
     "sha256": ("sc:Text", "SHA-256 of the file's bytes, hex."),
     "pixel": ("sc:Text", "SHA-256 of the normalised raster, hex."),
@@ -78,7 +41,7 @@ def croissant(facts: Facts, table: bytes, table_name: str) -> bytes:
     about = facts.about
     head = [f"{log.origin}, {log.size} entries, root {log.root.hex()}" for log in facts.logs]
     body: dict[str, Any] = {
-        "@context": CONTEXT,
+        "@context": CROISSANT_CONTEXT,
         "@type": "sc:Dataset",
         "name": facts.name,
         "description": facts.description,
