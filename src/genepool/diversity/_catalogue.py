@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from genepool.config import Config
     from genepool.diversity._panel import Panel
+    from genepool.diversity._partitioned import Partitioned
     from genepool.store import Catalogue
 
 __all__ = ["catalogue_copies", "catalogue_labels", "duplicate_labels", "style_vectors", "verified_human"]
 
+_PATIENCE = 3600.0
 _RESCAN = "genepool scan PATH --rescan"
 
 
@@ -69,7 +72,11 @@ def verified_human(catalogue: Catalogue) -> NDArray[np.bool_] | None:
 
 
 def catalogue_copies(
-    catalogue: Catalogue, human: NDArray[np.bool_] | None = None, *, by_vector: bool = False
+    catalogue: Catalogue,
+    human: NDArray[np.bool_] | None = None,
+    *,
+    by_vector: bool = False,
+    config: Config | None = None,
 ) -> Copies:
     """Copies among a catalogue's images: by bytes, pixels, looks and, where asked, copy vector.
 
@@ -78,6 +85,8 @@ def catalogue_copies(
         human: ``(n,)`` verified human images, which are kept before others; None: as settled.
         by_vector: Compare the embedder's copy vectors too. It finds crops and turned copies that hashes miss,
             and takes some look-alikes for copies (docs/model-card-embedder.md): for looking, not for a gate.
+        config: Above ``engine.partition_above`` images hashes and digests are compared partition by partition
+            by the engine that it names; None: in memory, however many there are.
 
     Raises:
         MissingExtra: More than 20,000 copy vectors without faiss.
@@ -100,7 +109,20 @@ def catalogue_copies(
         human=verified_human(catalogue) if human is None else human,
         area=wide * high,
         size=size,
+        by=_partitioned(catalogue, config),
     )
+
+
+def _partitioned(catalogue: Catalogue, config: Config | None) -> Partitioned | None:
+    """Where and by whom copies are found among very many images; None: here, in memory."""
+    if config is None or catalogue.n <= config.engine.partition_above:
+        return None
+    from genepool.diversity._partitioned import Partitioned
+    from genepool.engine import configured
+
+    # A partition says nothing until it is done: what is slow there is not stuck.
+    engine = configured(config, timeout=max(config.scan.timeout, _PATIENCE))
+    return Partitioned(engine, catalogue.workspace.parts.parent)
 
 
 def _digests(column: Any) -> NDArray[np.uint8]:

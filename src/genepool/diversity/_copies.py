@@ -13,6 +13,8 @@ from genepool.errors import MeasureError, MissingExtra
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from genepool.diversity._partitioned import Partitioned
+
 __all__ = ["COSINE", "KINDS", "Copies", "find_copies"]
 
 COSINE = 0.99
@@ -75,6 +77,7 @@ def find_copies(
     size: Any = None,
     radius: int = RADIUS,
     cosine: float = COSINE,
+    by: Partitioned | None = None,
 ) -> Copies:
     """Clusters of copies among n images: whatever any of the four looks finds is linked.
 
@@ -93,16 +96,17 @@ def find_copies(
         size: ``(n,)`` bytes.
         radius: Largest number of differing bits of copies.
         cosine: Smallest cosine of copies.
+        by: Compares hashes and digests partition by partition on disk; None: in memory. Equal results.
 
     Raises:
         MeasureError: Lengths that differ, NaN, not hashes, a cosine out of (0, 1].
         MissingExtra: More than 20,000 vectors without faiss (``genepool[dedup]``).
     """
-    looks = near_duplicates(phash, radius)
+    looks = near_duplicates(phash, radius) if by is None else by.near_duplicates(phash, radius)
     n = len(looks)
     if not 0.0 < cosine <= 1.0:
         raise MeasureError(f"copies: expected a cosine above 0 and up to 1, found {cosine}")
-    ties = [_same(sha256, n, "sha256"), _same(pixel, n, "pixel"), _same(looks, n, "phash")]
+    ties = [_same(sha256, n, "sha256", by), _same(pixel, n, "pixel", by), _same(looks, n, "phash")]
     ties.append(np.zeros((2, 0), np.int64) if vectors is None else _alike(np.asarray(vectors), n, cosine))
     labels = components(n, *np.concatenate(ties, axis=1))
     kinds = np.full(n, -1, np.int8)
@@ -113,12 +117,14 @@ def find_copies(
     return Copies(labels, keep, kinds, why)
 
 
-def _same(values: Any, n: int, name: str) -> NDArray[np.int64]:
+def _same(values: Any, n: int, name: str, by: Partitioned | None = None) -> NDArray[np.int64]:
     """Pairs that tie every image to the first one of equal value."""
     if values is None:
         return np.zeros((2, 0), np.int64)
     if len(values) != n:
         raise MeasureError(f"copies: {n} perceptual hashes beside {len(values)} values of {name}")
+    if by is not None:
+        return by.same(values)
     if isinstance(values, np.ndarray) and values.dtype == np.uint8 and values.shape == (n, 32):
         order, fresh = sorted_rows(np.ascontiguousarray(values).view(np.uint64))
         start = np.empty(n, np.int64)

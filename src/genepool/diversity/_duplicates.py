@@ -41,7 +41,7 @@ def near_duplicates(phash: Any, radius: int = RADIUS) -> NDArray[np.int64]:
     Raises:
         MeasureError: Not 256-bit hashes, or a radius out of range.
     """
-    hashes = _words(phash)
+    hashes = words_of(phash)
     if not 0 <= radius <= 64:
         raise MeasureError(f"near-duplicates: expected a radius of 0 to 64 bits, found {radius}")
     if not len(hashes):
@@ -81,7 +81,8 @@ def redundant_share(labels: NDArray[np.int64]) -> float:
     return 1.0 - len(np.unique(labels)) / len(labels)
 
 
-def _words(phash: Any) -> NDArray[np.uint64]:
+def words_of(phash: Any) -> NDArray[np.uint64]:
+    """``(n, 4)`` words of n 32-byte values, given as ``(n, 32)`` uint8 or byte strings."""
     if isinstance(phash, np.ndarray) and phash.dtype == np.uint8:
         table = phash
     else:
@@ -128,12 +129,33 @@ def sorted_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[n
 def _links(kinds: NDArray[np.uint64], radius: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of rows at most ``radius`` bits apart."""
     found: list[NDArray[np.int64]] = []
-    if len(kinds) <= _BRUTE:
+    if every_pair(len(kinds)):
         _compare(kinds, np.arange(len(kinds)), np.array([0]), np.array([len(kinds)]), radius, found, 0)
     else:
         bands = kinds.view(np.uint16)
         for band in range(BANDS):
             _band(kinds, bands, band, radius, found)
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    pairs = np.concatenate(found, axis=1)
+    return pairs[0], pairs[1]
+
+
+def every_pair(n: int) -> bool:
+    """Whether so few different hashes are compared each with each."""
+    return n <= _BRUTE
+
+
+def band_links(
+    kinds: NDArray[np.uint64], band: int, radius: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of different rows at most ``radius`` bits apart that agree in one band.
+
+    What is found in a band does not change when rows that share its value with nobody are left out, or all
+    rows of some values are: so a band can be cut into pieces.
+    """
+    found: list[NDArray[np.int64]] = []
+    _band(kinds, kinds.view(np.uint16), band, radius, found)
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     pairs = np.concatenate(found, axis=1)

@@ -123,7 +123,7 @@ class StyleDiversityIndex:
         if verified is not None:
             verified = verified & ~lost
         if weights is None:
-            weights = distinct_weights(catalogue_copies(catalogue, verified))
+            weights = distinct_weights(catalogue_copies(catalogue, verified, config=self.config))
         return style_diversity(vectors, panel, verified, weights, self.config.policy.alpha, groups)
 
 

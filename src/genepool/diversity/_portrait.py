@@ -168,7 +168,7 @@ def portrait(
     vectors, lost = style_vectors(catalogue, panel)
     verified = verified_human(catalogue) if verified is None else verified
     by_vector = config.diversity.copy_vectors
-    found = copies or catalogue_copies(catalogue, verified, by_vector=by_vector)
+    found = copies or catalogue_copies(catalogue, verified, by_vector=by_vector, config=config)
     weights = distinct_weights(found)
     human = None if verified is None else verified & ~lost
     state = StyleState(panel, find_anchors(vectors, panel, human))

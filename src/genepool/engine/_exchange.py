@@ -1,8 +1,8 @@
 """Relational stages beyond memory: rows hash-partitioned into Parquet files, then one partition at a time.
 
 A stage is two passes of an engine over units like any other: the first reads input files and spreads their
-rows over partitions by a hash of what has to meet; the second reads one partition whole, computes, and writes one
-file. Memory is that of one input file or one partition per worker, however many rows there are.
+rows over partitions by a hash of what has to meet; the second reads one partition whole, computes, and writes
+one file. Memory is that of one input file or one partition per worker, however many rows there are.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
         keep &= ~opted
     chosen = catalogue if keep.all() else catalogue.select([u for u, k in zip(uris, keep, strict=True) if k])
     by_vector = config.diversity.copy_vectors
-    copies = catalogue_copies(chosen, human[keep], by_vector=by_vector) if chosen.n else None
+    copies = catalogue_copies(chosen, human[keep], by_vector=by_vector, config=config) if chosen.n else None
     duplicates, redundant, repeats = _duplicates(copies, uris, digests, keep)
     index, note, looks_like = _diversity(chosen, human[keep], copies, config)
     from genepool.prevalence import ReviewedSet
