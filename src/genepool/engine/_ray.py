@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from genepool._version import __version__
 from genepool.engine._local import terminable
 from genepool.engine._ray_session import Session, require_ray
 from genepool.engine._ray_worker import FOLDER, Answer, Hello, Poison, Supervisor
@@ -264,8 +265,6 @@ class _Crew:
             yield from self._answered(member, answer)
 
     def _welcome(self, member: _Member, hello: Hello) -> None:
-        from genepool import __version__
-
         member.host = hello.host
         if hello.version != __version__:
             raise EngineError(

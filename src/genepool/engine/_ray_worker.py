@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from genepool._version import __version__
 from genepool.engine._run import Run
 from genepool.engine._worker import describe
 from genepool.records import Unit, UnitResult
@@ -79,8 +80,6 @@ class Supervisor:
 
     def hello(self) -> Hello:
         """Who this is, once it stands."""
-        from genepool import __version__
-
         place, text = self.token
         sees = not place
         with contextlib.suppress(OSError):
