@@ -37,7 +37,7 @@ def kept(folder: Path, target: str, data: bytes, why: str) -> Path:
     return path
 
 
-def by_hypothesis(target: str, seconds: float, found: Path) -> int:
+def by_hypothesis(target: str, seconds: float, found: Path, seed: int) -> int:
     """Rounds of 200 inputs, each from another seed, until the time is up."""
     import hypothesis
     from hypothesis import Phase, given, settings
@@ -57,7 +57,7 @@ def by_hypothesis(target: str, seconds: float, found: Path) -> int:
     )
     current = found / f".{target}-{os.getpid()}"
     found.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count():
+    for number in itertools.count(seed):
 
         @hypothesis.seed(number)
         @chosen
@@ -79,7 +79,7 @@ def by_hypothesis(target: str, seconds: float, found: Path) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"{target}: hypothesis, {executed:,} inputs in {cpu() - begun:.0f} CPU s, "
-        f"at most {peak} MB; none broke the rule"
+        f"at most {peak} MB, seeds from {seed}; none broke the rule"
     )
     return 0
 
@@ -138,9 +138,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="CPU seconds")
     parser.add_argument("--found", type=Path, default=HERE / ".found")
     parser.add_argument("--corpus", type=Path, help="where atheris keeps inputs that reach new code")
+    parser.add_argument("--seed", type=int, help="where hypothesis begins (default: at random)")
     options = parser.parse_args()
     if options.engine == "hypothesis":
-        return by_hypothesis(options.target, options.seconds, options.found)
+        seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
+        return by_hypothesis(options.target, options.seconds, options.found, seed)
     corpus = options.corpus or Path(tempfile.mkdtemp(prefix=f"genepool-corpus-{options.target}-"))
     corpus.mkdir(parents=True, exist_ok=True)
     return by_atheris(options.target, options.seconds, options.found, corpus)
