@@ -31,7 +31,7 @@ def lineage():
 
 def test_the_picture_its_words_and_its_numbers(page):
     text = page(lineage=lineage())
-    assert '<h2 id="pedigree">Pedigree</h2>' in text
+    assert '<h2 id="pedigree">Pedigree and generations</h2>' in text
     assert 'href="#pedigree"' in text
     assert 'aria-label="Pedigree with 1 human cohorts.' in text
     assert "<i>Ann" not in text
@@ -45,9 +45,10 @@ def test_the_picture_its_words_and_its_numbers(page):
 @pytest.mark.parametrize(
     "broken", [None, {}, {"nodes": []}, {"nodes": [{"name": "x"}]}, {"nodes": 3}, {"nodes": ["x"], "b2": 1}]
 )
-def test_a_decision_without_a_pedigree_has_no_section(page, broken):
-    assert 'id="pedigree"' not in page(lineage=broken)
-    assert 'id="pedigree"' not in page()
+def test_a_decision_without_a_pedigree_says_what_would_fill_it(page, broken):
+    for text in (page(lineage=broken), page()):
+        assert "Pedigree with" not in text
+        assert "<code>genepool register model NAME --trained-on COHORT</code>" in text
 
 
 def test_captions_are_counted(page):

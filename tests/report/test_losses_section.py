@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_the_page_shows_what_was_kept(tmp_path, found):
     assert "<i>v1" not in text
     assert "&lt;i&gt;v1" in text
     assert text.count('class="chart"') >= 3 + 4
+    # Behind each chart its numbers, and its alternative text says more than its title.
+    parts = re.findall(r'id="(degradation|costs)".*?(?=<section|</main>)', text, re.DOTALL)
+    assert parts == ["degradation", "costs"]
+    for part in re.split(r"<section", text)[1:]:
+        if 'id="degradation"' in part or 'id="costs"' in part:
+            assert part.count('class="chart"') == part.count("<summary>The numbers</summary>")
+    value = found[1].outcomes[0].retention[3]
+    assert re.search(rf"<bdi>3</bdi></th><td class=\"num\">{value:.2f}</td>", text)
+    label = re.search(r'aria-label="(Retention, diversity and preference[^"]*)"', text)
+    assert label is not None
+    assert "generation 1: " in label.group(1)
     again = tmp_path / "again.html"
     report.write(decision, Kept(space), None, again)
     assert again.read_text() == text

@@ -39,7 +39,7 @@ def test_estimates_and_origins():
 
 
 def test_what_cannot_be_drawn_is_named():
-    with pytest.raises(UsageError, match="found int"):
+    with pytest.raises(UsageError, match="nothing to draw of this int"):
         plot(3)  # type: ignore[arg-type]
 
 

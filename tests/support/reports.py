@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,8 @@ class MemoryCatalogue:
     uris: list[str]
     style: np.ndarray | None
     read_log: list[str]
+    numbers: dict[str, int] = field(default_factory=dict)
+    uri: str = "/data"
 
     def __post_init__(self) -> None:
         self.n = len(self.uris)
@@ -42,13 +45,25 @@ class MemoryCatalogue:
         self.source = self
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        return pa.table({"uri": pa.array([u.encode("utf-8", "replace").decode() for u in self.uris])})
+        shown = [u.encode("utf-8", "replace").decode() for u in self.uris]
+        found = {"uri": shown, "place": shown, "stamp": ["1"] * self.n, "size": [0] * self.n}
+        if columns and "sha256" in columns:
+            found["sha256"] = [hashlib.sha256(picture(self.number(u))).digest() for u in self.uris]
+        return pa.table({n: pa.array(found[n]) for n in columns or ["uri"] if n in found})
 
-    def vectors(self, name: str, size: int = 8192) -> Iterator[np.ndarray]:
+    def select(self, uris: Sequence[str]) -> MemoryCatalogue:
+        chosen = set(uris)
+        kept = [u for u in self.uris if u in chosen]
+        return MemoryCatalogue(kept, None, self.read_log, {u: self.number(u) for u in kept})
+
+    def number(self, uri: str) -> int:
+        return self.numbers[uri] if self.numbers else self.uris.index(uri)
+
+    def vectors(self, name: str, size: int = 8192, every: int = 1) -> Iterator[np.ndarray]:
         if self.style is None:
             raise UsageError(f"vector {name!r}: expected one of none")
-        for start in range(0, self.n, size):
-            yield self.style[start : start + size]
+        for start in range(0, self.n, size * every):
+            yield self.style[start : start + size * every : every]
 
     def items(self, aside: list[Case]) -> Iterator[Item]:
         for uri in self.uris:
@@ -57,7 +72,7 @@ class MemoryCatalogue:
     def read(self, items: Sequence[Item]) -> Iterator[Sample]:
         for item in items:
             self.read_log.append(item.uri)
-            yield Sample(item, picture(self.uris.index(item.uri)))
+            yield Sample(item, picture(self.number(item.uri)))
 
 
 def picture(seed: int, side: tuple[int, int] = (150, 110), form: str = "JPEG") -> bytes:
@@ -236,7 +251,30 @@ def decision(status: str, held: MemoryCatalogue, *, cases: int = 31, uri: str = 
             ],
             "c2pa": {"absent": 320, "valid": 67, "untrusted": 10, "invalid": 3},
             "rights": {"cawg.training_mining": 5, "plus.data_mining": 2},
-            "duplicates": {"n_exact": 4, "n_near": 8, "share": 0.031},
+            "duplicates": {
+                "n_exact": 4,
+                "n_near": 20,
+                "pairs": [
+                    {
+                        "image": held.uris[(i + 30) % held.n],
+                        "kept": held.uris[i % held.n],
+                        "by": ("embedding", "looks", "pixels", "bytes")[i // 5],
+                        "why": "most pixels",
+                    }
+                    for i in range(20)
+                ],
+            },
+            "history": [
+                {
+                    "at": 1_780_000_000 + 86_400 * i,
+                    "root": f"{i:064x}",
+                    "status": "fail",
+                    "n": held.n - i,
+                    "diversity": {"value": 0.62 + i / 100, "lower": 0.6, "upper": 0.73, "n": held.n},
+                    "human_ratio": None,
+                }
+                for i in range(10)
+            ],
             "detector": {
                 "name": "none",
                 "decided": 0,

@@ -90,8 +90,9 @@ def test_no_sideways_scrolling_on_a_phone(visit, status):
 def test_headings_and_landmarks(visit):
     page = visit("fail").page
     heads = page.locator("h2").all_inner_texts()
-    order = ["Numbers", "What to do next", "Origins", "Generations", "Slices", "Diversity",
-             "Rights and duplicates", "Images", "Set aside", "About this report"]  # fmt: skip
+    order = ["Numbers", "What to do next", "Origins", "Slices that fall short", "Pedigree and generations",
+             "Detector scores and calibration", "Diversity", "Degradation of the model", "Duplicates",
+             "Set aside", "Rights", "Review", "Economics", "Provenance of this report"]  # fmt: skip
     assert heads == order
     for role in ("banner", "main", "navigation", "contentinfo"):
         assert page.get_by_role(role).count() == 1

@@ -30,7 +30,8 @@ _SLICES = 5
     "--reference",
     metavar="R",
     default=None,
-    help="An earlier generation or the human original: what of its features is still there.",
+    help="An earlier generation or the human original: what of its features is still there. The set's next "
+    "report shows it.",
 )
 @click.option("--plot", metavar="FILE", default=None, help="Write the style map as PNG or SVG.")
 @click.option(
@@ -65,6 +66,8 @@ def command(
             None if reference is None else scan.scan(dataset.open(reference), config=config, progress=shown)
         )
     found = measure(catalogue, config, before)
+    if reference is not None:  # the set's report shows what is lost
+        catalogue.workspace.write_json("diversity.json", {**found, "against": reference})
     if plot is not None:
         report.draw_styles(catalogue, plot)
     if gallery is not None:

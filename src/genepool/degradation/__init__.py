@@ -7,6 +7,7 @@ well; `plots` draws. Preference is people's votes only.
 
 from __future__ import annotations
 
+from genepool.degradation._artefacts import frequencies
 from genepool.degradation._backtest import Backtest, backtest, score
 from genepool.degradation._forecast import Crossing, Forecaster
 from genepool.degradation._measure import measure
@@ -29,6 +30,7 @@ __all__ = [
     "Trend",
     "as_pictures",
     "backtest",
+    "frequencies",
     "mann_kendall",
     "measure",
     "plots",

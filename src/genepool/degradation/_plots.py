@@ -179,7 +179,8 @@ def _legend(figure: Figure, grid: Sequence[Axes]) -> None:
     for axes in grid:
         handles, labels = axes.get_legend_handles_labels()
         known |= dict(zip(labels, handles, strict=True))
-    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=4)
+    columns = min(4, max(1, int(figure.get_figwidth() / 2)))
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=columns)
 
 
 def _unit(unit: str) -> str:
@@ -222,7 +223,7 @@ def _spectrum(report: DegradationReport) -> Figure:
     axes.set_xlabel("frequency, cycles per pixel")
     axes.set_xlim(0, 0.5)
     axes.grid(axis="y", color=RULE, linewidth=0.7)
-    axes.legend(loc="best")
+    _legend(figure, [axes])
     return figure
 
 

@@ -63,7 +63,7 @@ def _months(axes: Axes, report: CostReport) -> None:
 @styled
 def _retention(report: CostReport) -> Figure:
     """Retention of the model in service, with the floor."""
-    figure, axes = _axes(7.2, 3.6)
+    figure, axes = _axes(7.2, 4.0)
     for one, colour in zip(report.outcomes, _cycle(report), strict=True):
         months = range(len(one.retention))
         axes.step(months, one.retention, where="post", color=colour, linewidth=1.8, label=one.strategy.title)
@@ -75,21 +75,21 @@ def _retention(report: CostReport) -> Figure:
     axes.set_title("retention of the model in service, 1 = human-trained; bands: Monte Carlo interval")
     axes.set_ylim(0, 1.08)
     _months(axes, report)
-    axes.legend(loc="lower left", ncols=2)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
 @styled
 def _value(report: CostReport) -> Figure:
     """Discounted cash flow added up, as a difference to the second strategy of the comparison."""
-    figure, axes = _axes(7.2, 3.6)
+    figure, axes = _axes(7.2, 4.0)
     base = next(one for one in report.outcomes if one.strategy.name == report.compared[1])
     for one, colour in zip(report.outcomes, _cycle(report), strict=True):
         gap = [(a - b) / 1e3 for a, b in zip(one.cumulative, base.cumulative, strict=True)]
         axes.plot(range(len(gap)), gap, color=colour, linewidth=1.8, label=one.strategy.title)
     axes.set_title(f"discounted cash flow so far, compared with {base.strategy.title}, thousand USD")
     _months(axes, report)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

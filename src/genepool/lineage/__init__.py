@@ -16,7 +16,7 @@ from genepool.lineage._intervals import (
     settle_generations,
 )
 from genepool.lineage._pedigree import Pedigree
-from genepool.lineage._picture import draw
+from genepool.lineage._picture import draw, layout
 from genepool.lineage._retention import required_human_ratio, steady_inbreeding, steady_retention
 from genepool.lineage._tree import tree
 
@@ -28,6 +28,7 @@ __all__ = [
     "draw",
     "generation_weights",
     "image_generation",
+    "layout",
     "required_human_ratio",
     "settle_generations",
     "steady_inbreeding",

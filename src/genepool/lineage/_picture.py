@@ -6,20 +6,19 @@ Plain SVG 1.1 with literal colours and no script, so that it opens anywhere; equ
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
 from genepool.lineage._tree import generation, percent, printable, words
 
-__all__ = ["draw", "sentence"]
+__all__ = ["Box", "Edge", "Plan", "draw", "layout", "sentence"]
 
 INK, MUTED, RULE, ACCENT = "#1d1c1a", "#66635d", "#dedad3", "#2b5a86"
 DARK = "#111111"
 _RAMP = ((0.0, (243, 240, 232)), (0.125, (250, 220, 150)), (0.25, (236, 150, 80)), (0.5, (163, 34, 27)))
-WIDTH, HEIGHT, GAP, DROP, MARGIN, SIDE = 148, 46, 18, 64, 16, 44
+WIDTH, HEIGHT, GAP, DROP, MARGIN, SIDE = 148, 46, 18, 64, 16, 68
 LEGEND = 34
-ANCHOR_END = 'text-anchor="end" '
 
 
 def draw(described: Mapping[str, Any]) -> str:
@@ -28,12 +27,8 @@ def draw(described: Mapping[str, Any]) -> str:
     Args:
         described: As from `genepool.lineage.describe`.
     """
-    nodes = {node["name"]: node for node in described["nodes"]}
-    layers = _layers(nodes)
-    place = _places(layers, nodes)
-    across = max([len(layer) for layer in layers] or [1])
-    width = max(2 * MARGIN + SIDE + across * WIDTH + (across - 1) * GAP, 340)
-    height = 2 * MARGIN + len(layers) * HEIGHT + max(0, len(layers) - 1) * DROP + LEGEND
+    plan = layout(described)
+    width, height = plan.width, plan.height + LEGEND
     text = escape(sentence(described), {'"': "&quot;"})
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
@@ -42,10 +37,10 @@ def draw(described: Mapping[str, Any]) -> str:
         f"<title>{escape(_title(described))}</title>",
         f"<desc>{escape(sentence(described))}</desc>",
     ]
-    for name, node in nodes.items():
-        out += _edges(node, place, name)
-    for name, node in nodes.items():
-        out += _node(node, *place[name])
+    for edge in plan.edges:
+        out += _line(edge)
+    for box in plan.boxes:
+        out += _node(box)
     out += _legend(height)
     return "\n".join([*out, "</svg>"]) + "\n"
 
@@ -109,54 +104,131 @@ def _places(layers: Sequence[Sequence[str]], nodes: Mapping[str, Any]) -> dict[s
 # -------------------------------------------------------------------------------------------- drawing
 
 
-def _edges(node: Mapping[str, Any], place: Mapping[str, tuple[float, float]], name: str) -> list[str]:
+class Edge(NamedTuple):
+    """A cubic Bézier curve from a parent to what is made from it, and its label."""
+
+    points: tuple[tuple[float, float], ...]
+    width: float
+    colour: str
+    base: bool
+    label: str
+    at: tuple[float, float]
+    anchor: Literal["left", "right"]
+
+
+class Box(NamedTuple):
+    """A cohort: its place, its look, two lines of words, and all of them for a tooltip."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    rounding: float
+    fill: str
+    ink: str
+    dashed: bool
+    words: tuple[str, str]
+    title: str
+
+
+class Plan(NamedTuple):
+    """Where everything of the picture lies, in pixels, y downwards."""
+
+    width: float
+    height: float
+    edges: tuple[Edge, ...]
+    boxes: tuple[Box, ...]
+
+
+def layout(described: Mapping[str, Any]) -> Plan:
+    """Places of the picture, for whoever draws it.
+
+    Args:
+        described: As from `genepool.lineage.describe`.
+    """
+    nodes = {node["name"]: node for node in described["nodes"]}
+    layers = _layers(nodes)
+    place = _places(layers, nodes)
+    across = max([len(layer) for layer in layers] or [1])
+    return Plan(
+        max(2 * MARGIN + SIDE + across * WIDTH + (across - 1) * GAP, 340),
+        2 * MARGIN + len(layers) * HEIGHT + max(0, len(layers) - 1) * DROP,
+        tuple(edge for name, node in nodes.items() for edge in _edges(node, place, name, len(layers))),
+        tuple(_box(node, *place[name]) for name, node in nodes.items()),
+    )
+
+
+def _edges(
+    node: Mapping[str, Any], place: Mapping[str, tuple[float, float]], name: str, rows: int
+) -> Iterator[Edge]:
     x, y = place[name]
-    x += WIDTH / 2
-    out = []
     parts = [(p, share, False) for p, share in node["parts"].items()]
     parts += [(node["base"], None, True)] if node["base"] else []
     for parent, share, base in parts:
         if parent not in place:
             continue
-        px, py = place[parent][0] + WIDTH / 2, place[parent][1] + HEIGHT
-        bend = (y - py) / 2
-        wide = 1.2 if share is None else 1 + 3 * share
-        dash = ' stroke-dasharray="5 4"' if base else ""
-        colour = ACCENT if base else MUTED
-        # An edge that would run behind the boxes of its own column goes round them on the left.
-        aside = bool(abs(px - x) < WIDTH / 2 and y - py > DROP + 1)
-        left = min(px, x) - WIDTH / 2 - SIDE * 1.1
-        one, two = (left, left) if aside else (px, x)
-        out.append(
-            f'<path d="M{px:.1f} {py:.1f}C{one:.1f} {py + bend * (0.3 if aside else 1):.1f} '
-            f'{two:.1f} {y - bend * (0.3 if aside else 1):.1f} {x:.1f} {y:.1f}" '
-            f'fill="none" stroke="{colour}" stroke-width="{wide:.1f}" stroke-opacity=".7"{dash}/>'
-        )
-        # Half way along the curve (Bézier at t = ½).
-        lx, ly = (px + 3 * one + 3 * two + x) / 8, (py + y) / 2
+        px, py = place[parent]
         label = "base" if base else percent(share)
-        out.append(
-            f'<text x="{lx + (-2 if aside else 5):.1f}" y="{ly + 4:.1f}" font-size="11" '
-            f'{ANCHOR_END if aside else ""}fill="{MUTED}">{escape(label)}</text>'
-        )
-    return out
+        wide, colour = 1.2 if share is None else 1 + 3 * share, ACCENT if base else MUTED
+        if abs(px - x) < WIDTH / 2 and y - py > HEIGHT + DROP + 1:
+            # It would run behind the boxes of its own column: round them, the longer the wider.
+            far = min(px, x) - SIDE * (0.45 + 0.5 * (y - py) / (rows * (HEIGHT + DROP)))
+            start, end = (px, py + HEIGHT / 2), (x, y + HEIGHT / 2)
+            points = (start, (far, start[1]), (far, end[1]), end)
+            yield Edge(points, wide, colour, base, label, (_half(points)[0] - 4, _half(points)[1]), "right")
+            continue
+        start, end = (px + WIDTH / 2, py + HEIGHT), (x + WIDTH / 2, y)
+        bend = (end[1] - start[1]) / 2
+        points = (start, (start[0], start[1] + bend), (end[0], end[1] - bend), end)
+        yield Edge(points, wide, colour, base, label, (_half(points)[0] + 5, _half(points)[1]), "left")
 
 
-def _node(node: Mapping[str, Any], x: float, y: float) -> list[str]:
+def _half(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Half way along the curve (Bézier at t = ½)."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = points
+    return (ax + 3 * bx + 3 * cx + dx) / 8, (ay + 3 * by + 3 * cy + dy) / 8
+
+
+def _line(edge: Edge) -> list[str]:
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = edge.points
+    dash = ' stroke-dasharray="5 4"' if edge.base else ""
+    anchor = 'text-anchor="end" ' if edge.anchor == "right" else ""
+    return [
+        f'<path d="M{ax:.1f} {ay:.1f}C{bx:.1f} {by:.1f} {cx:.1f} {cy:.1f} {dx:.1f} {dy:.1f}" '
+        f'fill="none" stroke="{edge.colour}" stroke-width="{edge.width:.1f}" stroke-opacity=".7"{dash}/>',
+        f'<text x="{edge.at[0]:.1f}" y="{edge.at[1] + 4:.1f}" font-size="11" '
+        f'{anchor}fill="{MUTED}">{escape(edge.label)}</text>',
+    ]
+
+
+def _box(node: Mapping[str, Any], x: float, y: float) -> Box:
     fill, ink = _colours(node)
     kind = node["kind"]
-    round_ = HEIGHT / 2 if kind == "founders" else 8 if kind == "model" else 1
-    dash = ' stroke-dasharray="4 3"' if kind == "unknown" or node["generation"][1] is None else ""
-    lines = [printable(node["name"], 18), _short(node)]
-    middle = x + WIDTH / 2
+    return Box(
+        x,
+        y,
+        WIDTH,
+        HEIGHT,
+        HEIGHT / 2 if kind == "founders" else 8 if kind == "model" else 1,
+        fill,
+        ink,
+        kind == "unknown" or node["generation"][1] is None,
+        (printable(node["name"], 18), _short(node)),
+        printable(node["name"]) + ": " + words(node),
+    )
+
+
+def _node(box: Box) -> list[str]:
+    dash = ' stroke-dasharray="4 3"' if box.dashed else ""
+    middle = box.x + box.width / 2
     return [
-        f"<g><title>{escape(printable(node['name']) + ': ' + words(node))}</title>"
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="{round_:g}" fill="{fill}" '
-        f'stroke="{MUTED}" stroke-width="1.2"{dash}/>',
-        f'<text x="{middle:.1f}" y="{y + 19:.1f}" text-anchor="middle" font-weight="600" '
-        f'fill="{ink}">{escape(lines[0])}</text>',
-        f'<text x="{middle:.1f}" y="{y + 36:.1f}" text-anchor="middle" font-size="11" '
-        f'fill="{ink}">{escape(lines[1])}</text></g>',
+        f"<g><title>{escape(box.title)}</title>"
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width}" height="{box.height}" '
+        f'rx="{box.rounding:g}" fill="{box.fill}" stroke="{MUTED}" stroke-width="1.2"{dash}/>',
+        f'<text x="{middle:.1f}" y="{box.y + 19:.1f}" text-anchor="middle" font-weight="600" '
+        f'fill="{box.ink}">{escape(box.words[0])}</text>',
+        f'<text x="{middle:.1f}" y="{box.y + 36:.1f}" text-anchor="middle" font-size="11" '
+        f'fill="{box.ink}">{escape(box.words[1])}</text></g>',
     ]
 
 

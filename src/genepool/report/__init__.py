@@ -5,9 +5,9 @@ and galleries of the images concerned. It needs no script, no network and no ser
 equal bytes. `plot` gives the same charts as matplotlib figures. `explanations` holds every code's meaning.
 """
 
+from genepool.report._draw import plot
 from genepool.report._explain import Explanation, explanations, find
 from genepool.report._looks import draw_gallery, draw_styles
 from genepool.report._page import write
-from genepool.report._plot import plot
 
 __all__ = ["Explanation", "draw_gallery", "draw_styles", "explanations", "find", "plot", "write"]

@@ -9,7 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genepool.errors import WorkspaceError
-from genepool.report import _charts, _diversity, _gallery, _lineage, _losses, _people, _sections, _style
+from genepool.report import (
+    _about,
+    _charts,
+    _detector,
+    _diversity,
+    _fill,
+    _gallery,
+    _history,
+    _lineage,
+    _losses,
+    _pairs,
+    _people,
+    _rights,
+    _sections,
+    _style,
+)
 from genepool.report._text import count, printable
 
 if TYPE_CHECKING:
@@ -46,8 +61,7 @@ def write(decision: Decision, catalogue: Catalogue | None, origins: Any, path: s
         WorkspaceError: The file cannot be written.
     """
     context = _context(decision, catalogue, origins)
-    galleries = [g for key in ("failing", "ruled_out", "uncertain", "extremes") for g in context[key]]
-    tiles = [tile for gallery in galleries for tile in gallery.tiles][:THUMBNAILS]
+    tiles = _tiles(context)
     pictures = _gallery.thumbnails(catalogue, (t.uri for t in tiles), limit=THUMBNAILS, room=ROOM[0])
     page = b""
     for room in ROOM:
@@ -99,42 +113,57 @@ def _environment() -> jinja2.Environment:
 
 
 def _context(decision: Decision, catalogue: Catalogue | None, origins: Any) -> dict[str, Any]:
+    """Everything that the sections say, in their order."""
     view = _style.look(catalogue, origins)
     spread = _diversity.facts(decision)
+    lines = _sections.lines(decision)
     failing = _gallery.failing(decision)
     tolerated = decision.extra.get("tolerated")
-    detector = decision.extra.get("detector")
     return {
+        "fill": _fill.fills(decision, catalogue),
         "banner": _sections.banner(decision),
-        "lines": _sections.lines(decision),
+        "lines": lines,
+        "tolerated": tolerated if isinstance(tolerated, list) else [],
         "steps": _sections.steps(decision),
+        "failing": failing,
+        "with_gallery": {gallery.key for gallery in failing},
         "tiers": _charts.tiers(decision, origins),
         "classes": _charts.classes(decision, origins),
         "c2pa": _sections.tallies(decision, "c2pa"),
-        "detector": detector if isinstance(detector, dict) else {},
+        "uncertain": _gallery.uncertain(origins),
+        "slices": _sections.slices(decision),
         "generations": _charts.generation_chart(decision),
         "pedigree": _lineage.pedigree(decision),
         "pedigree_findings": _lineage.findings(decision),
-        "captions": _lineage.captions(decision),
-        "degradation": _losses.degradation(catalogue),
-        "costs": _losses.costs(catalogue),
-        "slices": _sections.slices(decision),
-        "people": _people.looked(decision),
+        "detector": _detector.judged(decision, catalogue, origins),
+        "index": next((x for x in lines if x.name == "diversity"), None),
+        "history": _history.chart(decision),
         "style": _charts.style_chart(view),
-        "index": next((x for x in _sections.lines(decision) if x.name == "diversity"), None),
         "extremes": _extremes(view, spread),
         "spread": spread,
-        "rights": _sections.tallies(decision, "rights"),
-        "duplicates": _sections.tallies(decision, "duplicates"),
-        "tolerated": tolerated if isinstance(tolerated, list) else [],
-        "failing": failing,
-        "with_gallery": {gallery.key for gallery in failing},
+        "lost": _diversity.lost(decision, catalogue),
+        "degradation": _losses.degradation(catalogue),
+        "repeats": _pairs.repeats(decision),
+        "aside": _about.aside(decision),
         "ruled_out": _gallery.ruled_out(decision),
-        "uncertain": _gallery.uncertain(origins),
-        "aside": _sections.aside(decision),
-        "about": _sections.about(decision),
+        "rights": _rights.rights(decision, catalogue),
+        "people": _people.looked(decision, catalogue),
+        "costs": _losses.costs(catalogue),
+        "checks": _about.checks(decision),
+        "about": _about.about(decision),
         "raw": _raw(decision),
     }
+
+
+def _tiles(context: dict[str, Any]) -> list[_gallery.Tile]:
+    """Everything that wants a thumbnail, what the verdict rests on first."""
+    galleries = [g for key in ("failing", "ruled_out", "uncertain", "extremes") for g in context[key]]
+    if context["detector"] is not None and context["detector"].surest is not None:
+        galleries.append(context["detector"].surest)
+    tiles = [tile for gallery in galleries for tile in gallery.tiles]
+    if context["repeats"] is not None:
+        tiles += [tile for pair in context["repeats"].pairs for tile in (pair.image, pair.kept)]
+    return tiles[:THUMBNAILS]
 
 
 def _extremes(view: _style.StyleView | None, spread: _diversity.Facts | None) -> list[_gallery.Gallery]:

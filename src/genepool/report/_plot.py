@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
-from genepool.errors import UsageError
-from genepool.records import Decision, Estimate, Measure, RatioEstimate
+from genepool.records import Measure
 from genepool.report._svg import PALETTE
 from genepool.report._text import count, interval, number, printable, share
 
@@ -19,7 +18,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["TIERS", "bars", "generations", "intervals", "plot", "stack", "style_map", "whole_numbers"]
+__all__ = [
+    "GROUPS",
+    "TIERS",
+    "axes_of",
+    "bars",
+    "generations",
+    "intervals",
+    "stack",
+    "style_map",
+    "styled",
+    "tier_counts",
+    "whole_numbers",
+]
 
 TIERS = ("proven", "attested", "declared", "recovered", "inferred", "unknown")
 GROUPS = {"human": "#3a86c8", "AI": "#d9652b", "unknown": "#8c8c8c"}
@@ -29,7 +40,9 @@ WIDTH = 6.4
 P = ParamSpec("P")
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw with the page's look, whatever style the caller has set."""
+
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         import matplotlib as mpl
@@ -56,14 +69,15 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def _axes(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+def axes_of(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes; inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
-@_styled
+@styled
 def stack(counts: Mapping[str, int]) -> Figure:
     """How origins are known, as one bar without words: the legend beside it carries them."""
     from matplotlib.figure import Figure
@@ -84,11 +98,11 @@ def stack(counts: Mapping[str, int]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def bars(counts: Mapping[str, int], colours: Mapping[str, str] | None = None) -> Figure:
     """Counts as horizontal bars, each with its number and share."""
     names = [printable(name, 24) for name in counts]
-    figure, axes = _axes(0.35 + 0.36 * max(1, len(counts)))
+    figure, axes = axes_of(0.35 + 0.36 * max(1, len(counts)))
     values = list(counts.values())
     total, longest = sum(values), max([1, *values])
     fill = [(colours or {}).get(name, PALETTE["accent"]) for name in counts]
@@ -103,10 +117,10 @@ def bars(counts: Mapping[str, int], colours: Mapping[str, str] | None = None) ->
     return figure
 
 
-@_styled
+@styled
 def generations(counts: Mapping[str, int], maximum: int | None = None) -> Figure:
     """Images by generation; those above the maximum are hatched and in the colour of failure."""
-    figure, axes = _axes(2.7)
+    figure, axes = axes_of(2.7)
     names = sorted((k for k in counts if k.isdigit()), key=int) + [k for k in counts if not k.isdigit()]
     values = [counts[name] for name in names]
     highest = max([1, *values])
@@ -141,12 +155,12 @@ def generations(counts: Mapping[str, int], maximum: int | None = None) -> Figure
     return figure
 
 
-@_styled
+@styled
 def style_map(points: NDArray[np.float32], groups: Sequence[str]) -> Figure:
     """Style vectors on their first two principal components, rasterised: its size does not depend on n."""
     import numpy as np
 
-    figure, axes = _axes(4.6)
+    figure, axes = axes_of(4.6)
     of = np.asarray(groups)
     radius = float(np.clip(900 / math.sqrt(max(1, len(points))), 4, 40))
     # The largest group first, so that rarer ones lie on top.
@@ -184,10 +198,10 @@ def whole_numbers(measure: Measure) -> bool:
     )
 
 
-@_styled
+@styled
 def intervals(measures: Sequence[Measure]) -> Figure:
     """Shares in [0, 1] with their intervals, each beside its floor or ceiling."""
-    figure, axes = _axes(0.8 + 0.55 * max(1, len(measures)))
+    figure, axes = axes_of(0.8 + 0.55 * max(1, len(measures)))
     for row, m in enumerate(measures):
         colour = {True: PALETTE["pass"], False: PALETTE["fail"], None: PALETTE["muted"]}[m.ok]
         low = m.lower if m.lower is not None else m.value
@@ -205,37 +219,6 @@ def intervals(measures: Sequence[Measure]) -> Figure:
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     return figure
-
-
-def plot(obj: Decision | Estimate | RatioEstimate | pa.Table) -> Figure:
-    """A matplotlib figure of a decision, an estimate or a table of origins.
-
-    Args:
-        obj: `Decision`: every share with its interval and floor. `Estimate`, `RatioEstimate`: the number
-            with its interval. Table of origins (`genepool.origin.settle`): how the origins are known.
-
-    Returns:
-        A `matplotlib.figure.Figure` made without pyplot: ``figure.savefig("x.pdf")``, or shown by a notebook.
-
-    Raises:
-        UsageError: Nothing is known about how to draw the object.
-    """
-    if isinstance(obj, Decision):
-        return intervals([m for m in obj.measures.values() if not whole_numbers(m)])
-    if isinstance(obj, RatioEstimate):
-        title = "human share"
-        return intervals([Measure("ratio", title, obj.point, obj.lower, obj.upper, obj.n, obj.method)])
-    if isinstance(obj, Estimate):
-        return intervals(
-            [Measure("estimate", "estimate", obj.value, obj.lower, obj.upper, obj.n, obj.method)]
-        )
-    names: Any = getattr(obj, "column_names", ())
-    if "tier" in names:
-        return bars(tier_counts(obj), {tier: PALETTE[f"tier-{tier}"] for tier in TIERS})
-    raise UsageError(
-        "plot: expected a Decision, an Estimate, a RatioEstimate or a table of origins, "
-        f"found {type(obj).__name__}"
-    )
 
 
 def tier_counts(origins: pa.Table) -> dict[str, int]:

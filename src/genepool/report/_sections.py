@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from genepool.report import _plot
 from genepool.report._explain import explanations
-from genepool.report._text import count, flatten, interval, number, plural, printable, sentence
+from genepool.report._text import count, interval, number, plural, printable, sentence
 
 if TYPE_CHECKING:
     from genepool.records import Decision, Measure
 
-__all__ = ["Bar", "Line", "Step", "about", "aside", "banner", "lines", "slices", "steps", "tallies"]
+__all__ = ["Bar", "Line", "Step", "banner", "lines", "slices", "steps", "tallies"]
 
 WORDS = {
     "pass": ("PASS", "This set may train a model."),
@@ -32,8 +32,7 @@ TITLES = {
     "near_duplicates": "Near-duplicate share",
     "opted_out": "Opted-out share",
 }
-LABELS = {"n_exact": "equal bytes", "n_near": "look alike", "share": "share of all images"}
-SLICES, ROWS, MEASURES = 40, 150, 40
+SLICES, MEASURES = 40, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +227,7 @@ def tallies(decision: Decision, key: str) -> list[tuple[str, str]]:
         return []
     return [
         (
-            LABELS.get(name) or printable(name or "none", 80),
+            printable(name or "none", 80),
             count(n)
             if isinstance(n, int)
             else number(float(n))
@@ -271,59 +270,3 @@ def slices(decision: Decision) -> dict[str, Any] | None:
             for s in short[:SLICES]
         ],
     }
-
-
-def aside(decision: Decision) -> dict[str, Any] | None:
-    """Files that are not part of the decision, each with its reason."""
-    cases = decision.set_aside
-    if not cases:
-        return None
-    reasons: dict[str, int] = {}
-    for case in cases:
-        reasons[case.reason] = reasons.get(case.reason, 0) + 1
-    return {
-        "total": count(len(cases)),
-        "shown": count(min(len(cases), ROWS)),
-        "all": len(cases) <= ROWS,
-        "reasons": [
-            (printable(r, 40), count(n))
-            for r, n in sorted(reasons.items(), key=lambda kv: (-kv[1], kv[0]))[:MEASURES]
-        ],
-        "rows": [
-            (printable(c.uri, 160), printable(c.reason, 40), printable(c.code, 12), printable(c.message, 220))
-            for c in cases[:ROWS]
-        ],
-    }
-
-
-def about(decision: Decision) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Where the report comes from: the data, the log, versions, policy and configuration."""
-    extra = decision.extra
-    tables: list[tuple[str, list[tuple[str, str]]]] = [
-        (
-            "Data",
-            [
-                ("dataset", printable(decision.uri, 300)),
-                ("readable images", count(decision.n)),
-                ("Merkle root of their digests", printable(decision.root, 80)),
-            ],
-        )
-    ]
-    for title, key in (
-        ("Approved part", "approved"),
-        ("Log", "ledger"),
-        ("Pixel judge", "detector"),
-        ("Versions", "versions"),
-        ("Time", "timing"),
-    ):
-        if isinstance(extra.get(key), Mapping) and extra[key]:
-            tables.append((title, flatten(extra[key])[:60]))
-    config = extra.get("config")
-    if isinstance(config, Mapping) and config:
-        tables.append(("Configuration", flatten(config)[:120]))
-        rules = decision.policy.get("rules")
-        if rules:
-            tables.append(("Rules applied", [("codes", printable(", ".join(map(str, rules)), 300))]))
-    elif decision.policy:
-        tables.append(("Policy", flatten(decision.policy)[:120]))
-    return tables

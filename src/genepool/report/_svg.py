@@ -70,7 +70,12 @@ def inline(figure: Figure, name: str, alt: str, *, stretch: bool = False) -> Mar
     view = re.search(r'viewBox="([^"]+)"', text)
     box = view.group(1) if view else "0 0 100 100"
     body = text[text.index(">") + 1 :]
-    fit = 'preserveAspectRatio="none"' if stretch else f'style="max-width:{float(box.split()[2]):.0f}px"'
+    # On a narrow screen a chart shrinks only as far as its words can be read; then it scrolls.
+    wide = float(box.split()[2])
+    least = wide * (0.68 if wide <= 520 else 0.85)
+    fit = (
+        'preserveAspectRatio="none"' if stretch else f'style="max-width:{wide:.0f}px;min-width:{least:.0f}px"'
+    )
     # All of it is matplotlib's own output, which escapes its text; only ``alt`` is ours to escape.
     return Markup(  # noqa: S704
         f'<svg class="chart" viewBox="{box}" {fit} role="img" '

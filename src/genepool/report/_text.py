@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["count", "flatten", "interval", "number", "plural", "printable", "sentence", "share"]
+__all__ = ["count", "day", "flatten", "interval", "number", "plural", "printable", "sentence", "share"]
 
 DASH = "–"
 DIGITS = 6
@@ -33,6 +33,13 @@ def printable(text: object, limit: int = 240) -> str:
 def count(n: int) -> str:
     """A whole number with thousands separated by commas."""
     return f"{n:,}"
+
+
+def day(at: float) -> str:
+    """Seconds since 1970 as ``2026-11-28 07:05``, UTC."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(float(at), UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def plural(n: int, word: str, words: str = "") -> str:
