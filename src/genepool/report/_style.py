@@ -80,8 +80,11 @@ def look(catalogue: Catalogue | None, origins: Any) -> StyleView | None:
 
 
 def _sample(catalogue: Catalogue, step: int) -> NDArray[np.float32] | None:
+    parts, start = [], 0
     try:
-        parts = list(catalogue.vectors("style", every=step))
+        for block in catalogue.vectors("style"):
+            parts.append(block[(-start) % step :: step])
+            start += len(block)
     except UsageError:  # scanned without an embedder
         return None
     return np.concatenate(parts) if parts else None
