@@ -59,32 +59,9 @@ class ParquetSource:
             SourceError: A pattern names nothing.
         """
         try:
-            yield from self._listed(aside)
+            yield from _listed(self.patterns, aside)
         except Unreachable as error:
             raise unlisted(self.uri, error) from None
-
-    def _listed(self, aside: list[Case]) -> Iterator[Item]:
-        for name, path in expand(self.patterns, (".parquet",)):
-            try:
-                table = Rows(path)
-                table.close()
-            except TableProblem as problem:
-                aside.append(Case(name, "unreadable", problem.message))
-                continue
-            except Unreachable:
-                raise
-            except OSError as error:
-                aside.append(Case(name, "unreadable", refusal(error)[1]))
-                continue
-            columns = table.columns
-            if not columns:
-                aside.append(Case(name, "no-image-column", "expected a column of image bytes, found none"))
-                continue
-            for other in columns[1:]:
-                message = f"only column `{columns[0].name}` is read; the images of `{other.name}` are not"
-                aside.append(Case(f"{name}#{other.name}", "column-ignored", message))
-            for row in range(table.n):
-                yield Item(f"{name}#{row}", f"{table.stamp}:{row}", path, row=row)
 
     def read(self, items: Sequence[Item]) -> Iterator[Sample]:
         """The images of these rows with captions and claims, in order; see `Source.read`."""
@@ -164,6 +141,30 @@ class ParquetSource:
                 "link-outside", f"expected a file in the table's folder, the row names {path[:200]!r}"
             )
         return place
+
+
+def _listed(patterns: tuple[str, ...], aside: list[Case]) -> Iterator[Item]:
+    for name, path in expand(patterns, (".parquet",)):
+        try:
+            table = Rows(path)
+            table.close()
+        except TableProblem as problem:
+            aside.append(Case(name, "unreadable", problem.message))
+            continue
+        except Unreachable:
+            raise
+        except OSError as error:
+            aside.append(Case(name, "unreadable", refusal(error)[1]))
+            continue
+        columns = table.columns
+        if not columns:
+            aside.append(Case(name, "no-image-column", "expected a column of image bytes, found none"))
+            continue
+        for other in columns[1:]:
+            message = f"only column `{columns[0].name}` is read; the images of `{other.name}` are not"
+            aside.append(Case(f"{name}#{other.name}", "column-ignored", message))
+        for row in range(table.n):
+            yield Item(f"{name}#{row}", f"{table.stamp}:{row}", path, row=row)
 
 
 def _gone(item: Item) -> Sample:

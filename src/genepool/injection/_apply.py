@@ -286,7 +286,7 @@ def _register(plan: InjectionPlan, work: _Work, made: Catalogue, uris: list[str]
 
 
 def _link(place: Workspace, other: Workspace) -> None:
-    for log in (*other.links(), *([other.ledger] if other.ledger.is_dir() else [])):
+    for log in other.linkable():
         if str(log) != str(place.ledger):
             place.link(log)
 

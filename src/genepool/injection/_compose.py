@@ -140,7 +140,7 @@ class Composition:
         manifest = dataset.export(self.dataset(), expected, out, format=format, sha256=expected)
         fresh = store.workspace_for(dataset.open(str(out)))
         for place in self._places:
-            for log in (*place.links(), *([place.ledger] if place.ledger.is_dir() else [])):
+            for log in place.linkable():
                 if str(log) != str(fresh.ledger):
                     fresh.link(log)
         return manifest

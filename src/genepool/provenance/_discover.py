@@ -9,7 +9,7 @@ from genepool.config import Config
 from genepool.errors import LogError, WorkspaceError
 from genepool.store import Workspace
 
-__all__ = ["find_logs", "logs_near", "nearest_workspace"]
+__all__ = ["find_logs", "has_log", "logs_near", "nearest_workspace"]
 
 SUFFIX = ".genepool"
 _CONFIGURED = "ledger.logs"
@@ -36,7 +36,7 @@ def find_logs(
     """
     problems: list[str] = []
     found: list[Path | str] = []
-    if _is_log(workspace.ledger):
+    if has_log(workspace.ledger):
         found.append(workspace.ledger)
     else:
         _never_had_one(workspace)
@@ -73,6 +73,20 @@ def _never_had_one(workspace: Workspace) -> None:
 
 def _spot(path: Path | str) -> str:
     return path if isinstance(path, str) else os.path.realpath(path)
+
+
+def has_log(place: Path | str) -> bool:
+    """Whether there is a log at a folder, or at the URL of a workspace that the user named.
+
+    Raises:
+        LogError: A store does not answer.
+    """
+    if isinstance(place, Path):
+        return _is_log(place)
+    from genepool.provenance._remote import UrlStore
+
+    store = UrlStore(place)
+    return store.read("checkpoint") is not None or bool(store.names("tile"))
 
 
 def _is_log(path: Path) -> bool:

@@ -1,27 +1,23 @@
 """The files of a log at an fsspec URL: an object store, a web server (reading), memory.
 
 An object is put whole or not at all, and a put that was answered is durable: that is what a log needs of
-its ``barrier`` and its ``publish``. One writer at a time is kept by an object ``.lock`` that is only ever
-created, never replaced (fsspec's ``mode="create"``, ``If-None-Match`` on object stores); a file system
-without that can be read but not written.
+its ``barrier`` and its ``publish``. One writer at a time is kept by a lock in the store that runs out when
+its holder is not heard of any more (`genepool.remote.Lease`); a file system whose puts are not atomic can be
+read but not written.
 """
 
 from __future__ import annotations
 
 import contextlib
-import secrets
-import time
 from collections.abc import Iterator
-from typing import Any
 
+from genepool import remote
 from genepool.errors import LogError, UsageError, WorkspaceError
 from genepool.provenance._files import MAX_FILE
 
 __all__ = ["UrlStore"]
 
 _KEPT_LINES = 64
-# Object stores whose single put is atomic; a plain file system behind fsspec is not.
-_ATOMIC = frozenset({"memory", "s3", "s3a", "gs", "gcs", "abfs", "az", "oci", "r2"})
 
 
 class UrlStore:
@@ -31,22 +27,19 @@ class UrlStore:
         url: As fsspec takes it.
 
     Raises:
-        UsageError: No installed file system serves such URLs.
+        UsageError: No installed file system serves such URLs, or the URL carries a credential.
+        MissingExtra: The package that serves ``s3://`` is not installed.
     """
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.where = url.rstrip("/")
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.where)
-        except (ImportError, ValueError, OSError) as error:
-            raise UsageError(f"{url}: no file system for such URLs: {error}") from None
-        protocol = self._fs.protocol
-        self._protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+            remote.file_system(self.where)
+        except OSError as error:
+            raise UsageError(f"{url}: no file system for such URLs: {error.strerror or error}") from None
 
     def _at(self, path: str) -> str:
-        return f"{self._root}/{path}"
+        return f"{self.where}/{path}"
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None where there is none.
@@ -56,38 +49,33 @@ class UrlStore:
         """
         try:
             # One byte more than any file may have, so that a huge object is never fetched whole.
-            data = self._fs.cat_file(self._at(path), start=0, end=MAX_FILE + 1)
+            data = bytes(remote.call(self._at(path), "cat_file", start=0, end=MAX_FILE + 1))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
-        except Exception as error:  # whatever the file system behind the URL raises
-            raise LogError(f"{self.where}/{path}: cannot be read: {_said(error)}") from None
+        except OSError as error:
+            raise LogError(f"{self._at(path)}: cannot be read: {error.strerror or error}") from None
         if len(data) > MAX_FILE:
-            raise LogError(f"{self.where}/{path}: expected at most {MAX_FILE} bytes, found more")
-        return bytes(data)
+            raise LogError(f"{self._at(path)}: expected at most {MAX_FILE} bytes, found more")
+        return data
 
     def names(self, path: str) -> list[str]:
-        """Names in a folder, sorted; none where there is no such folder, or it cannot be listed."""
+        """Names in a folder, sorted; none where there is no such folder, or it cannot be listed.
+
+        Raises:
+            LogError: An object store does not answer.
+        """
         try:
-            found = self._fs.ls(self._at(path), detail=False, refresh=True)
-        except Exception:  # a plain web server has no listings
-            return []
-        return sorted(str(name).rstrip("/").rpartition("/")[2] for name in found)
+            found = remote.listing(self._at(path))
+        except OSError as error:
+            if isinstance(error, remote.Unreachable) and remote.is_object_store(self.where):
+                raise LogError(f"{self._at(path)}: cannot be listed: {error.strerror or error}") from None
+            return []  # a plain web server has no listings
+        return sorted(str(info["name"]).rstrip("/").rpartition("/")[2] for info in found)
 
     # -------------------------------------------------------------------------------------- writing
 
-    def _put(self, path: str, data: bytes, **options: Any) -> None:
-        if not self._protocols & _ATOMIC:
-            raise WorkspaceError(
-                f"{self.where}: expected an object store (a put is whole or not at all), "
-                f"found {'/'.join(sorted(self._protocols))}",
-                hint="write the log in a local folder and copy it there",
-            )
-        try:
-            self._fs.pipe_file(self._at(path), data, **options)
-        except FileExistsError:
-            raise
-        except Exception as error:  # the same, on the way back
-            raise WorkspaceError(f"{self.where}/{path}: cannot be written: {_said(error)}") from error
+    def _put(self, path: str, data: bytes) -> None:
+        remote.put(self._at(path), data)
 
     def write(self, path: str, data: bytes) -> None:
         """Put a file; durable when this returns.
@@ -103,8 +91,7 @@ class UrlStore:
 
     def remove(self, path: str) -> None:
         """Remove a file; a missing one, or one that cannot be removed, is fine."""
-        with contextlib.suppress(Exception):
-            self._fs.rm_file(self._at(path))
+        remote.remove(self._at(path))
 
     def barrier(self) -> None:
         """Nothing to wait for: every put is durable when it was answered."""
@@ -126,30 +113,18 @@ class UrlStore:
 
     @contextlib.contextmanager
     def lock(self, timeout: float = 30.0) -> Iterator[None]:
-        """Create ``.lock``, which fails where it exists; remove it at the end.
+        """Hold the log's lock in the store, waiting for another holder.
 
         Raises:
-            WorkspaceError: It is there for ``timeout`` seconds: another writer, or one that was killed.
+            WorkspaceError: Another process has held it for ``timeout`` seconds; or ours ran out, because the
+                store was away for minutes.
         """
-        token = f"{secrets.token_hex(8)} {int(time.time())}\n".encode()
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                self._put(".lock", token, mode="create")
-                break
-            except FileExistsError:
-                if time.monotonic() > deadline:
-                    raise WorkspaceError(
-                        f"{self.where}: another process has been writing this log for {timeout:g} s",
-                        hint=f"when none is alive, remove {self.where}/.lock",
-                    ) from None
-                time.sleep(0.05)
+        lease = remote.Lease(self._at(".locks"), self.where)
+        try:
+            lease.acquire(wait=timeout)
+        except WorkspaceError as error:
+            raise WorkspaceError(f"{error.message} (waited {timeout:g} s)", hint=error.hint) from None
         try:
             yield
         finally:
-            if self.read(".lock") == token:
-                self.remove(".lock")
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
+            lease.release()

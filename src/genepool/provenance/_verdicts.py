@@ -12,6 +12,7 @@ import orjson
 
 from genepool.config import Config
 from genepool.errors import LogError, SignatureError
+from genepool.provenance._discover import has_log
 from genepool.provenance._entries import clean, decode, encode
 from genepool.provenance._fold import LogState
 from genepool.provenance._heads import check_head, pin_head
@@ -123,7 +124,7 @@ def log_size(workspace: Workspace) -> int:
     Raises:
         IntegrityError: The checkpoint does not verify.
     """
-    if not (workspace.ledger / "checkpoint").exists():
+    if not has_log(workspace.ledger):
         return 0
     return Ledger.open(workspace.ledger).size
 

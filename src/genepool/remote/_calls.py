@@ -230,17 +230,18 @@ def read_range(url: str, start: int, end: int) -> bytes:
     return data
 
 
-def read_object(url: str, size: int) -> bytes:
+def read_object(url: str, size: int | None = None) -> bytes:
     """A whole object.
 
     Args:
         url: The object.
-        size: Its size as listed. Where it has become another meanwhile the present one counts.
+        size: Its size as listed; None: the store is asked. Where it has become another meanwhile the present
+            one counts.
 
     Raises:
         Unreachable: It could not be read whole.
     """
-    expected = size
+    expected = int(info(url).get("size") or 0) if size is None else size
 
     def attempt(system: Any, path: str) -> bytes:
         nonlocal expected

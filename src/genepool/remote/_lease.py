@@ -151,7 +151,7 @@ class Lease:
         if not numbers:
             return _Mark(0)
         try:
-            data: Any = orjson.loads(read_object(self._at(numbers[-1]), 512))
+            data: Any = orjson.loads(read_object(self._at(numbers[-1])))
         except FileNotFoundError:
             return self._newest()  # the next one was created meanwhile, and this one cleared away
         except (OSError, orjson.JSONDecodeError) as error:

@@ -182,6 +182,7 @@ class _Run:
             aside += result.n_aside
             self.rate = done / max(time.perf_counter() - begun, 1e-9)
             part = f"{self.plan.digest[:8]}-{result.id}"
+            self.space.keep_part(part)
             self.index.add(part)
             recording.unit(part, result.n, result.n_aside)
             if progress is not None:

@@ -1,21 +1,23 @@
-"""Where results are kept: one folder per workspace, one writer at a time."""
+"""Where results are kept: one folder per workspace, one writer at a time.
+
+A workspace in an object store is worked on through a copy on this machine (`_mirror`).
+"""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import os
 import re
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
 
 from genepool.errors import UsageError, WorkspaceError
+from genepool.store._copies import TEMPORARY, copy_of, mirror_of, temporary, url_of
 from genepool.store._files import make_folder, wrapped, write_atomic
 
 if TYPE_CHECKING:
@@ -39,19 +41,31 @@ class Workspace:
     """One folder: ``catalogue/``, ``ledger/``, ``reviews.sqlite``, ``report.html``, ``cases.parquet``.
 
     Args:
-        root: The folder; it is created, with a mark in it, by the first write.
+        root: The folder; it is created, with a mark in it, by the first write. Or the URL of a folder in an
+            object store: its newest published state is fetched.
+
+    Attributes:
+        root: The folder; for a URL, that of the copy on this machine.
+        url: The URL; empty for a folder.
 
     Raises:
-        WorkspaceError: The folder belongs to a newer genepool, or is a file.
+        WorkspaceError: The folder belongs to a newer genepool, or is a file; the store cannot be read.
+        UsageError: The URL carries a credential.
+        MissingExtra: The package that serves such URLs is not installed.
     """
 
     def __init__(self, root: str | Path) -> None:
-        if "://" in str(root):
-            raise WorkspaceError(
-                f"{root}: expected a folder of this machine as workspace, found a URL",
-                hint="--workspace DIR with a local folder",
-            )
-        self.root = Path(root).absolute()
+        text = str(root)
+        if text.startswith("file://"):
+            text = unquote(text.removeprefix("file://").removeprefix("localhost"))
+        if "://" in text:
+            self.url = text.rstrip("/")
+            self.root = copy_of(self.url)
+        else:
+            self.root = Path(text).absolute()
+            self.url = url_of(self.root)
+        if self.url:
+            self._refresh()
         if self.root.exists() and not self.root.is_dir():
             raise WorkspaceError(f"{self.root}: expected a folder as workspace, found a file")
         mark = self.read_json(_MARK) if self.root.is_dir() else None
@@ -63,13 +77,22 @@ class Workspace:
 
     catalogue = property(lambda self: self.root / "catalogue", doc="Parts and listings.")
     parts = property(lambda self: self.root / "catalogue" / "parts", doc="Rows, shared by all datasets.")
-    ledger = property(lambda self: self.root / "ledger", doc="The workspace's own log.")
     reviews = property(lambda self: self.root / "reviews.sqlite", doc="Verdicts.")
     report = property(lambda self: self.root / "report.html", doc="The page of the last check.")
     cases = property(lambda self: self.root / "cases.parquet", doc="Every image that failed, and why.")
 
+    @property
+    def ledger(self) -> Path | str:
+        """The workspace's own log; in an object store it lies there as it is, written entry by entry."""
+        return f"{self.url}/ledger" if self.url else self.root / "ledger"
+
+    @property
+    def where(self) -> str:
+        """The workspace as a user names it: URL or folder."""
+        return self.url or str(self.root)
+
     def __repr__(self) -> str:
-        return f"Workspace({str(self.root)!r})"
+        return f"Workspace({self.where!r})"
 
     def create(self) -> Workspace:
         """Make the folder and its mark, if they are not there.
@@ -86,23 +109,73 @@ class Workspace:
     def lock(self) -> Iterator[None]:
         """Be the only writer. Re-entrant in one thread; other threads wait, other processes are refused.
 
-        The lock is the kernel's (``flock``): it ends with the process, however that ends.
+        The lock is the kernel's (``flock``): it ends with the process, however that ends. In an object store
+        there is a second one there, which runs out a few minutes after its holder was last heard of; when the
+        outermost block ends without an error, what was changed in it is published in one step.
 
         Raises:
-            WorkspaceError: Another process is writing; its process id is named.
+            WorkspaceError: Another process is writing; its process id is named. Or the store cannot be
+                reached, or was given to another writer meanwhile.
         """
         self.create()
         held = _held(self.root)
         with held.guard:
             if held.depth == 0:
                 held.descriptor = _flock(self.root / "lock")
+                if self.url:
+                    with _closed_on_error(held.descriptor):
+                        mirror_of(self.url, self.root).acquire()
             held.depth += 1
             try:
                 yield
+                if self.url and held.depth == 1:
+                    mirror_of(self.url, self.root).push()
             finally:
                 held.depth -= 1
                 if held.depth == 0:
-                    os.close(held.descriptor)
+                    with contextlib.ExitStack() as stack:
+                        stack.callback(os.close, held.descriptor)
+                        if self.url:
+                            mirror_of(self.url, self.root).release()
+
+    def publish(self) -> None:
+        """Publish what was changed on this machine outside of the lock (verdicts); nothing for a folder.
+
+        Raises:
+            WorkspaceError: Another process is writing, or the store cannot be reached; nothing is lost.
+        """
+        if self.url:
+            with self.lock():
+                pass
+
+    def keep_part(self, name: str) -> None:
+        """Let a finished part outlive this machine: in an object store it is put there now.
+
+        Raises:
+            WorkspaceError: It cannot be put.
+        """
+        if self.url:
+            mirror_of(self.url, self.root).push_part(name)
+
+    def _refresh(self) -> None:
+        """Fetch the newest published state, unless somebody on this machine is writing and has done so."""
+        make_folder(self.root)
+        mirror = mirror_of(self.url, self.root)
+        held = _held(self.root)
+        if not held.guard.acquire(blocking=False):
+            return
+        try:
+            if held.depth:
+                return
+            try:
+                descriptor = _flock(self.root / "lock")
+            except WorkspaceError:
+                return
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, descriptor)
+                mirror.pull()
+        finally:
+            held.guard.release()
 
     def links(self) -> list[str]:
         """Further logs that this workspace reads, oldest first."""
@@ -115,6 +188,14 @@ class Workspace:
         if place not in known:
             self.create()
             self.write_json("links.json", {"ledgers": [*known, place]})
+
+    def linkable(self) -> list[str]:
+        """Logs that a workspace made from this one may link: its own links and its own log.
+
+        A log at a URL is left out: what lies in a workspace never opens a connection (`ledger.logs` does).
+        """
+        own = [str(self.ledger)] if not self.url and (self.root / "ledger").is_dir() else []
+        return [*self.links(), *own]
 
     def write_json(self, name: str, data: Any) -> None:
         """Write a small JSON file inside the workspace, atomically.
@@ -159,6 +240,15 @@ class _Held:
         self.guard = threading.RLock()
         self.depth = 0
         self.descriptor = -1
+
+
+@contextlib.contextmanager
+def _closed_on_error(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 _LOCKS: dict[str, _Held] = {}
@@ -224,10 +314,10 @@ def workspace_for(dataset: Dataset | _Named, workspace: Workspace | str | Path |
     beside = _beside(dataset.uri)
     if beside is not None and beside.is_dir():
         return _made(beside)
-    if beside is not None and dataset.uri not in _TEMPORARY:
+    if beside is not None and dataset.uri not in TEMPORARY:
         with contextlib.suppress(WorkspaceError):
             return Workspace(beside).create()
-    return Workspace(_temporary(dataset.uri)).create()
+    return Workspace(temporary(dataset.uri)).create()
 
 
 def find_workspace(dataset: Dataset | _Named) -> Workspace | None:
@@ -237,6 +327,9 @@ def find_workspace(dataset: Dataset | _Named) -> Workspace | None:
         WorkspaceError: A newer genepool wrote it.
     """
     asked = dataset.workspace or os.environ.get("GENEPOOL_WORKSPACE")
+    if asked and "://" in asked:
+        space = Workspace(asked)
+        return space if (space.root / _MARK).is_file() else None
     place = Path(asked) if asked else _beside(dataset.uri)
     return Workspace(place) if place is not None and (place / _MARK).is_file() else None
 
@@ -261,20 +354,3 @@ def _beside(uri: str) -> Path | None:
     if re.search(r"[*?{\[]", str(parent)) and not parent.is_dir():
         return None
     return parent / f"{name}.genepool"
-
-
-_TEMPORARY: dict[str, Path] = {}
-
-
-def _temporary(uri: str) -> Path:
-    with _LOCKS_GUARD:
-        if uri not in _TEMPORARY:
-            place = Path(tempfile.mkdtemp(prefix="genepool-")) / "workspace"
-            _TEMPORARY[uri] = place
-            atexit.register(_discard, place.parent, os.getpid())
-        return _TEMPORARY[uri]
-
-
-def _discard(place: Path, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(place, ignore_errors=True)
