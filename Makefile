@@ -41,6 +41,11 @@ oracles:
 	$(ORACLES)/watermark/bin/python tests/references/oracles/make_watermarks.py
 	$(PYTHON) -m venv $(ORACLES)/npv && $(ORACLES)/npv/bin/python -m pip install -q 'numpy-financial==1.0.0'
 	$(ORACLES)/npv/bin/python tests/references/oracles/make_npv.py > tests/references/fixtures/npv.json
+	rm -rf $(ORACLES)/exports && PYTHONPATH=tests $(BIN)/python tests/support/exports.py $(ORACLES)/exports fiftyone label-studio
+	$(PYTHON) -m venv $(ORACLES)/fiftyone && $(ORACLES)/fiftyone/bin/python -m pip install -q 'fiftyone==1.22.1'
+	$(ORACLES)/fiftyone/bin/python tests/references/oracles/make_exports.py fiftyone $(ORACLES)/exports
+	$(PYTHON) -m venv $(ORACLES)/labelstudio && $(ORACLES)/labelstudio/bin/python -m pip install -q 'label-studio-sdk==2.1.2'
+	$(ORACLES)/labelstudio/bin/python tests/references/oracles/make_exports.py label-studio $(ORACLES)/exports
 
 # TypeScript's checker for the review room's ES module; needs node and npm, which nothing else does.
 typescript:

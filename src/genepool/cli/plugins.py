@@ -10,6 +10,8 @@ from genepool.cli._options import emit_json
 from genepool.plugins import GROUPS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genepool.testing import Check
 
 # The kinds of plug-ins for which `genepool.testing` has a kit.
@@ -86,7 +88,7 @@ def _tried(group: str, spec: str) -> tuple[tuple[Check, ...], str]:
         part = plugins.create(group, spec, workers=2)
     else:
         part = plugins.create(group, spec)
-    kits = {
+    kits: dict[str, Callable[[Any], tuple[Check, ...]]] = {
         "detectors": testing.check_detector,
         "embedders": testing.check_embedder,
         "engines": testing.check_engine,
