@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench oracles typescript browser soak-ledger clean
+.PHONY: demo test lint bench oracles typescript browser soak-ledger clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -73,6 +73,15 @@ browser: $(VENV)/.dev
 # Every flipped bit, 200 kills, power loss at every moment many times over.
 soak-ledger: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak -q -n auto tests/attacks tests/faults tests/provenance
+
+# Pages that say again what the code says, then the site, to be read offline: build/site/index.html.
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Every session and program of the README and the pages in a real shell, and the site in a browser.
+soak-docs: $(VENV)/.dev browser
+	$(BIN)/python -m pytest -m soak -q tests/docs
 
 clean:
 	rm -rf $(VENV) $(ORACLES) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
