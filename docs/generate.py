@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "GENEPOOL_PASSPHRASE": "passphrase of a protected key, where nobody can be asked",
     "GENEPOOL_NEW_PASSPHRASE": "what `genepool ledger key protect` sets, where nobody can be asked",
     "GENEPOOL_WORKSPACE": "workspace of commands that are given none",
+    "GENEPOOL_PATIENCE": "seconds of pauses in all before an object in a store is given up (default: 10)",
     "NO_COLOR": "when set, the progress bar has no colour; nothing else ever has",
 }
 
@@ -109,7 +110,9 @@ def cli_page() -> str:
         *(f"| [`{verb}`](#genepool-{verb}) | {text} |" for verb, text in VERBS.items()),
         "",
     ]
-    for page in list(commands())[1:]:
+    first, *rest = commands()
+    lines += [f"`{_cell(name)}`: {_prose(_cell(text))}" for name, text in options(first)] + [""]
+    for page in rest:
         level = "##" if page.words.count(" ") == 1 else "###"
         lines += [f"{level} genepool {page.words.removeprefix('genepool ')}", ""]
         lines += ["```text", usage(page), "```", ""]
