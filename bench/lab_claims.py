@@ -379,13 +379,16 @@ def results_page(found):
     for name, result in found.items():
         text = markdown(result).split("\n", 2)[2]
         lines += [f"# Preset {name}", "", text.strip(), ""]
+        given = {plan["name"] for plan in result["config"]["studies"] if plan["data"] == "given"}
         for study in result["studies"]:
             lines += [f"![{study['name']}](lab/{study['name']}.svg)", ""]
             for arm in study["summary"]["arms"]:
                 grid = f"lab/{study['name']}-{arm}.png"
                 if (DOCS / grid).exists():
+                    # What was given may not be shown: those grids hold what the models drew.
+                    rows = "Generations" if study["name"] in given else "People's work, then generations"
                     lines += [
-                        f"People's work, then generations 1 to 4, {study['name']}, {arm}, first seed:",
+                        f"{rows} 1 to 4, {study['name']}, {arm}, first seed:",
                         "",
                         f"![{arm}]({grid})",
                         "",

@@ -26,13 +26,15 @@ _PANELS = (
     ("variance", "variance,\nshare of human work's"),
 )
 _COLUMNS = 12
+_LINES = 6  # more than so many arms are unreadable as lines
 
 
 def plots(result: dict[str, Any]) -> dict[str, bytes]:
     """File name → SVG."""
     found = {}
     for study in result["studies"]:
-        found[f"{study['name']}.svg"] = _study(study)
+        crowded = len(study["summary"]["arms"]) > _LINES
+        found[f"{study['name']}.svg"] = (_ranking if crowded else _study)(study)
     for exchange in result["exchanges"]:
         found[f"{exchange['name']}.svg"] = _exchange(exchange)
     return found
@@ -96,6 +98,46 @@ def _study(study: dict[str, Any]) -> bytes:
     return _svg(figure)
 
 
+def _ranking(study: dict[str, Any]) -> bytes:
+    """Every arm's last generation, the most diverse on top; generation 1 and people's work as lines."""
+    from matplotlib.figure import Figure
+
+    arms = study["summary"]["arms"]
+    order = sorted(arms, key=lambda arm: arms[arm][-1]["diversity"]["mean"] or 0.0)
+    figure = Figure(figsize=(12.5, 1.4 + 0.3 * len(order)), facecolor="white", layout="constrained")
+    axes = figure.subplots(1, len(_PANELS), sharey=True)
+    for axis, (name, label) in zip(axes, _PANELS, strict=True):
+        for at, arm in enumerate(order):
+            value = arms[arm][-1][name]
+            if value["mean"] is None:
+                continue
+            sides = [
+                [value["mean"] - (value["mean"] if value["lower"] is None else value["lower"])],
+                [(value["mean"] if value["upper"] is None else value["upper"]) - value["mean"]],
+            ]
+            axis.errorbar(
+                [value["mean"]], [at], xerr=sides, color=_COLOURS[1 if arm == "gate" else 0],
+                marker="o", markersize=4.5, elinewidth=1.2, capsize=2,
+            )  # fmt: skip
+        lines = ((arms[order[0]][0].get(name), "--"), (study["summary"]["human_work"].get(name), ":"))
+        for line, dash in lines:
+            if line and line["mean"] is not None:
+                axis.axvline(line["mean"], color="#555555", linewidth=0.9, linestyle=dash)
+        axis.set_xlabel(label)
+        axis.set_xlim(left=0)
+        axis.set_yticks(range(len(order)), order)
+        axis.grid(axis="y", color="#eeeeee")
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    generation, seeds = len(arms[order[0]]), len(study["summary"]["seeds"])
+    figure.suptitle(
+        f"{study['name']}: generation {generation}, means and 95 % intervals over {seeds} seeds; "
+        "dashed: generation 1, dotted: people's own work",
+        fontsize=11,
+    )
+    return _svg(figure)
+
+
 def _exchange(exchange: dict[str, Any]) -> bytes:
     figure, axes = _figure(2)
     rates = exchange["summary"]["rates"]
@@ -137,12 +179,18 @@ def _exchange(exchange: dict[str, Any]) -> bytes:
 
 
 def grids(result: dict[str, Any], folder: Folder) -> dict[str, bytes]:
-    """File name → PNG of the first seed that ran: rows of people's work and of every generation."""
+    """File name → PNG of the first seed that ran: a row for every generation, people's work above them.
+
+    Pictures that were given stay with who gave them: then people's row is left out, since a grid travels.
+    """
     found = {}
+    given = {study["name"] for study in result["config"]["studies"] if study["data"] == "given"}
     for study in result["studies"]:
         for arm in study["summary"]["arms"]:
             for seed in study["summary"]["seeds"]:
                 arrays = folder.read_arrays(f"{study['name']}/seed-{seed}/{arm}.grid.npz")
+                if arrays and study["name"] in given:
+                    arrays = {name: array for name, array in arrays.items() if name != "human"}
                 if arrays:
                     found[f"grids/{study['name']}-{arm}.png"] = _grid(arrays)
                     break
@@ -153,7 +201,7 @@ def _grid(arrays: dict[str, NDArray[Any]]) -> bytes:
     from PIL import Image
 
     rows = []
-    for name in ("human", *sorted(k for k in arrays if k != "human")):
+    for name in sorted(arrays, key=lambda name: (name != "human", name)):
         pictures = arrays[name][:_COLUMNS]
         if pictures.shape[3] == 1:
             pictures = np.repeat(pictures, 3, axis=3)
@@ -164,7 +212,7 @@ def _grid(arrays: dict[str, NDArray[Any]]) -> bytes:
         )
         rows.append(np.full((2, rows[-1].shape[1], 3), 255, np.uint8))
     whole = Image.fromarray(np.concatenate(rows[:-1]))
-    scale = max(1, 800 // whole.width)
+    scale = max(1, round(800 / whole.width))
     memory = io.BytesIO()
     whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.NEAREST).save(
         memory, "PNG", optimize=True

@@ -92,7 +92,7 @@ class Space:
 
 
 def _principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variances, largest first, and directions ``(d, k)``, by way of the smaller of the two square matrices."""
+    """Variances, largest first, and directions ``(d, k)``, found from the smaller of the two squares."""
     n, width = centred.shape
     if width <= n:
         values, vectors = np.linalg.eigh(np.cov(centred, rowvar=False))

@@ -16,7 +16,7 @@ from genepool.lab._choose import Chooser
 from genepool.lab._data import Parts, Pictures, load, split
 from genepool.lab._files import Folder
 from genepool.lab._space import Space
-from genepool.lab.generators import KINDS, Diverged, make_generator
+from genepool.lab.generators import KINDS, Diverged, make_generator, where
 
 __all__ = ["Study", "run_study"]
 
@@ -237,6 +237,7 @@ class _Bench:
                 arrays[name], arrays[f"{name}_labels"] = model.draw(count, int(rng.integers(2**31)))
         except Diverged as error:
             row["stopped"] = error.message
+        row["where"] = "processor" if self.study.generator["kind"] == "mixture" else where(self.device)
         row["cpu_seconds"] = round(time.process_time() - began, 2)
         row["wall_seconds"] = round(time.monotonic() - wall, 2)
         return row, arrays

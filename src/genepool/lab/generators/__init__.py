@@ -5,7 +5,7 @@ All but `PictureVAE` share one face: ``fit(pictures, labels)`` and ``draw(n, see
 
 from __future__ import annotations
 
-from genepool.lab.generators._common import Diverged, Generator, Principal
+from genepool.lab.generators._common import Diverged, Generator, Principal, where
 from genepool.lab.generators._dense import DenseVAE
 from genepool.lab.generators._flow import LatentFlow
 from genepool.lab.generators._make import KINDS, check_device, make_generator
@@ -27,4 +27,5 @@ __all__ = [
     "draw_mixture",
     "fit_mixture",
     "make_generator",
+    "where",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "pixels",
     "require_torch",
     "scaled",
+    "where",
 ]
 
 
@@ -74,6 +75,16 @@ def pick_device(torch: Any, wanted: str = "auto") -> str:
     if wanted == "cuda" and not present:
         raise UsageError("device: cuda was asked for, found no GPU that torch can use", hint="--device cpu")
     return "cuda" if present and wanted != "cpu" else "cpu"
+
+
+def where(wanted: str = "auto") -> str:
+    """What trains and with which torch, in words; "processor" where torch is not installed."""
+    try:
+        torch = require_torch()
+    except MissingExtra:
+        return "processor"
+    named = torch.cuda.get_device_name(0) if pick_device(torch, wanted) == "cuda" else "processor"
+    return f"{named}, torch {torch.__version__}"
 
 
 def finite(loss: float, step: int) -> float:
