@@ -18,15 +18,23 @@ __all__ = ["digest_of", "head_facts", "nearby_workspace", "open_ledger", "trust_
 def open_ledger(workspace: str | None, config: Config) -> Ledger:
     """The log of a workspace: the one named, the nearest to the current folder, or the only one in it.
 
-    A URL names the log itself.
+    A URL names the log itself, or the workspace that it lies in.
     """
-    from genepool import provenance
+    from genepool import provenance, store
+    from genepool.errors import WorkspaceError
 
+    verifiers = trust_of(config).verifiers
     if workspace and "://" in workspace:
-        return provenance.Ledger.open(workspace, verifiers=trust_of(config).verifiers)
+        try:
+            return provenance.Ledger.open(workspace, verifiers=verifiers)
+        except WorkspaceError:
+            space = store.Workspace(workspace)
+            if not (space.root / "workspace.json").exists():
+                raise
+            return provenance.Ledger.open(space.ledger, verifiers=verifiers)
     place = Path(workspace) if workspace else nearby_workspace()
     folder = place if (place / "checkpoint").is_file() else place / "ledger"
-    return provenance.Ledger.open(folder, verifiers=trust_of(config).verifiers)
+    return provenance.Ledger.open(folder, verifiers=verifiers)
 
 
 def nearby_workspace() -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from genepool.config import Config
 from genepool.errors import LogError, WorkspaceError
+from genepool.provenance._files import open_store
 from genepool.store import Workspace
 
 __all__ = ["find_logs", "has_log", "logs_near", "nearest_workspace"]
@@ -36,7 +37,7 @@ def find_logs(
     """
     problems: list[str] = []
     found: list[Path | str] = []
-    if has_log(workspace.ledger):
+    if has_log(workspace):
         found.append(workspace.ledger)
     else:
         _never_had_one(workspace)
@@ -75,17 +76,15 @@ def _spot(path: Path | str) -> str:
     return path if isinstance(path, str) else os.path.realpath(path)
 
 
-def has_log(place: Path | str) -> bool:
-    """Whether there is a log at a folder, or at the URL of a workspace that the user named.
+def has_log(workspace: Workspace) -> bool:
+    """Whether a workspace has a log of its own; one in an object store is looked for there.
 
     Raises:
-        LogError: A store does not answer.
+        LogError: The store does not answer.
     """
-    if isinstance(place, Path):
-        return _is_log(place)
-    from genepool.provenance._remote import UrlStore
-
-    store = UrlStore(place)
+    if not workspace.url:
+        return _is_log(workspace.ledger)
+    store = open_store(workspace.ledger)
     return store.read("checkpoint") is not None or bool(store.names("tile"))
 
 

@@ -21,6 +21,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from genepool.errors import LogError, WorkspaceError
+from genepool.store import log_url
 
 __all__ = ["MAX_FILE", "LocalStore", "Store", "WritableStore", "atomic_write", "open_store"]
 
@@ -69,7 +70,10 @@ class WritableStore(Store, Protocol):
 
 
 def open_store(path: str | os.PathLike[str]) -> WritableStore:
-    """The store at a folder or an fsspec URL (``file://`` is the local disk)."""
+    """The store at a folder or an fsspec URL (``file://`` is the local disk).
+
+    The folder of a remote workspace's copy stands for the log in the object store.
+    """
     text = os.fspath(path)
     if text.startswith("file://"):
         return LocalStore(unquote(text.removeprefix("file://")))
@@ -77,6 +81,10 @@ def open_store(path: str | os.PathLike[str]) -> WritableStore:
         from genepool.provenance._remote import UrlStore
 
         return UrlStore(text)
+    if url := log_url(Path(text)):
+        from genepool.provenance._remote import CopiedStore
+
+        return CopiedStore(url, text)
     return LocalStore(text)
 
 

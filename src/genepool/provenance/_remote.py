@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from genepool import remote
 from genepool.errors import LogError, UsageError, WorkspaceError
-from genepool.provenance._files import MAX_FILE
+from genepool.provenance._files import MAX_FILE, LocalStore
 
-__all__ = ["UrlStore"]
+__all__ = ["CopiedStore", "UrlStore"]
 
 _KEPT_LINES = 64
 
@@ -128,3 +129,76 @@ class UrlStore:
             yield
         finally:
             lease.release()
+
+
+class CopiedStore:
+    """The log of a remote workspace: the one at the URL, with a copy on this machine.
+
+    Everything is written to the URL first. Tiles never change once they are written, so they are fetched
+    once; whatever else is read comes from the URL. What is read is checked against the signed head anyway.
+
+    Args:
+        url: The log.
+        folder: Where its copy lies; the log is named after it.
+    """
+
+    def __init__(self, url: str, folder: str) -> None:
+        self.where = folder
+        self._far = UrlStore(url)
+        self._near = LocalStore(folder)
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes; None where there is none; see `UrlStore.read`."""
+        fixed = path.startswith("tile/")
+        if fixed and (data := self._near.read(path)) is not None:
+            return data
+        data = self._far.read(path)
+        if data is not None and (fixed or data != self._near.read(path)):
+            self._near.write(path, data)
+            self._near.barrier()
+        return data
+
+    def names(self, path: str) -> list[str]:
+        """Names in a folder of the log at the URL, sorted."""
+        return self._far.names(path)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file; durable at the URL when this returns."""
+        self._far.write(path, data)
+        self._near.write(path, data)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+        self._far.remove(path)
+        self._near.remove(path)
+
+    def barrier(self) -> None:
+        """Make the copy durable too: a torn tile in it would look like a damaged log."""
+        self._far.barrier()
+        self._near.barrier()
+
+    def publish(self, path: str, data: bytes) -> None:
+        """Replace a file in one step, first at the URL."""
+        self._far.publish(path, data)
+        self._near.publish(path, data)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Append to a file; see `UrlStore.append`."""
+        self._far.append(path, data)
+        self._copy(path)
+
+    def tail(self, path: str, limit: int) -> bytes | None:
+        """The last ``limit`` bytes of a file, or None where there is no such file."""
+        return self._far.tail(path, limit)
+
+    def shorten(self, path: str, count: int) -> None:
+        """Drop the last ``count`` bytes of a file."""
+        self._far.shorten(path, count)
+        self._copy(path)
+
+    def _copy(self, path: str) -> None:
+        self._near.publish(path, self._far.read(path) or b"")
+
+    def lock(self, timeout: float = 30.0) -> AbstractContextManager[None]:
+        """Hold the log's lock in the store."""
+        return self._far.lock(timeout)

@@ -124,7 +124,7 @@ def log_size(workspace: Workspace) -> int:
     Raises:
         IntegrityError: The checkpoint does not verify.
     """
-    if not has_log(workspace.ledger):
+    if not has_log(workspace):
         return 0
     return Ledger.open(workspace.ledger).size
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from genepool.store._catalogue import Catalogue, ScanStats
 from genepool.store._changes import NOTHING, Changes, compare, item_mark
 from genepool.store._compact import Compaction, collect, compact, small_parts, unused
-from genepool.store._files import sweep
+from genepool.store._copies import log_url
+from genepool.store._files import sweep, write_atomic
 from genepool.store._index import PartIndex
 from genepool.store._inspect import Finding, Health, inspect
 from genepool.store._journal import Journal, Recording, Run
@@ -71,6 +72,7 @@ __all__ = [
     "find_workspace",
     "inspect",
     "item_mark",
+    "log_url",
     "mend_mark",
     "merkle_root",
     "part_key",
@@ -85,4 +87,5 @@ __all__ = [
     "trusted_parts",
     "unused",
     "workspace_for",
+    "write_atomic",
 ]

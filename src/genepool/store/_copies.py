@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genepool.store._mirror import Mirror
 
-__all__ = ["TEMPORARY", "copy_of", "mirror_of", "temporary", "url_of"]
+__all__ = ["TEMPORARY", "copy_of", "log_url", "mirror_of", "temporary", "url_of"]
 
 _GUARD = threading.Lock()
 _MIRRORS: dict[Path, Mirror] = {}
@@ -46,6 +46,12 @@ def copy_of(url: str) -> Path:
         return temporary(url)
     name = re.sub(r"[^\w.\-]+", "-", url.partition("://")[2])[-60:].strip("-.")
     return _copies() / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+
+
+def log_url(folder: Path) -> str:
+    """Where the log really lies of which a folder is the copy: in the store of its workspace; else empty."""
+    url = url_of(folder.parent) if folder.name == "ledger" else ""
+    return f"{url}/ledger" if url else ""
 
 
 def url_of(root: Path) -> str:

@@ -77,14 +77,10 @@ class Workspace:
 
     catalogue = property(lambda self: self.root / "catalogue", doc="Parts and listings.")
     parts = property(lambda self: self.root / "catalogue" / "parts", doc="Rows, shared by all datasets.")
+    ledger = property(lambda self: self.root / "ledger", doc="The workspace's own log.")
     reviews = property(lambda self: self.root / "reviews.sqlite", doc="Verdicts.")
     report = property(lambda self: self.root / "report.html", doc="The page of the last check.")
     cases = property(lambda self: self.root / "cases.parquet", doc="Every image that failed, and why.")
-
-    @property
-    def ledger(self) -> Path | str:
-        """The workspace's own log; in an object store it lies there as it is, written entry by entry."""
-        return f"{self.url}/ledger" if self.url else self.root / "ledger"
 
     @property
     def where(self) -> str:
@@ -194,7 +190,7 @@ class Workspace:
 
         A log at a URL is left out: what lies in a workspace never opens a connection (`ledger.logs` does).
         """
-        own = [str(self.ledger)] if not self.url and (self.root / "ledger").is_dir() else []
+        own = [str(self.ledger)] if not self.url and self.ledger.is_dir() else []
         return [*self.links(), *own]
 
     def write_json(self, name: str, data: Any) -> None:
