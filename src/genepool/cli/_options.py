@@ -42,6 +42,18 @@ def format_option(command: F) -> F:
     )(command)
 
 
+def text_or_json_option(command: F) -> F:
+    """``--format text|json``, where there is nothing to annotate."""
+    return click.option(
+        "--format",
+        "output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How results are printed on stdout.",
+    )(command)
+
+
 def workers_option(command: F) -> F:
     """``--workers N`` and ``--engine NAME``: how units are run.
 

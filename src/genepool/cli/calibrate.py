@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genepool.cli._options import config_option, emit_json, settings, workers_option
+from genepool.cli._options import config_option, emit_json, settings, text_or_json_option, workers_option
 
 if TYPE_CHECKING:
     from genepool.config import Config
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--workspace", metavar="DIR", default=None, help="Keep it for this workspace only.")
 @config_option
 @workers_option
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json_option
 def command(
     controls: str,
     detector: str | None,

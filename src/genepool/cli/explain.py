@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genepool.cli._options import complete_codes, emit_json
+from genepool.cli._options import complete_codes, emit_json, text_or_json_option
 
 if TYPE_CHECKING:
     from genepool.report import Explanation
@@ -25,7 +25,7 @@ WIDTH = 92
 
 @click.command("explain")
 @click.argument("word", required=False, shell_complete=complete_codes)
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json_option
 def command(word: str | None, output: str) -> int:
     """Why a rule or an error exists and what to do: WORD is a code (GP101) or a name (human-ratio).
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from genepool.cli._options import emit_json
+from genepool.cli._options import emit_json, text_or_json_option
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ def command() -> None:
 )
 @click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Replicates instead of the preset's.")
 @click.option("--generations", type=click.IntRange(min=2), metavar="N", help="The same for generations.")
-@click.option("--format", "output", default="text", type=click.Choice(["text", "json"]), show_default=True)
+@text_or_json_option
 def run_command(
     preset: str,
     out: Path,

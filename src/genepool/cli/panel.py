@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genepool.cli._options import config_option, emit_json, settings, workers_option, workspace_option
+from genepool.cli._options import (
+    config_option,
+    emit_json,
+    settings,
+    text_or_json_option,
+    workers_option,
+    workspace_option,
+)
 
 if TYPE_CHECKING:
     from genepool.config import Config
@@ -20,7 +27,7 @@ __all__ = ["command"]
 @click.argument("path")
 @click.option("-o", "--output", "out", metavar="FILE", required=True, help="Where to write the panel (.npz).")
 @click.option("--name", metavar="NAME", default="own-1", show_default=True, help="The panel's name.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json_option
 @workers_option
 @config_option
 @workspace_option
@@ -28,7 +35,7 @@ def command(
     path: str,
     out: str,
     name: str,
-    form: str,
+    output: str,
     workers: int | None,
     config_file: str | None,
     workspace: str | None,
@@ -47,7 +54,7 @@ def command(
         catalogue = scan.scan(opened, config=config, progress=shown)
     panel = make(catalogue, config, name)
     panel.save(out)
-    if form == "json":
+    if output == "json":
         facts = {"digest": panel.digest, "embedder": panel.embedder, **panel.notes}
         emit_json({"schema": "genepool.panel/1", **facts})
         return

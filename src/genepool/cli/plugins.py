@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genepool.cli._options import emit_json
+from genepool.cli._options import emit_json, text_or_json_option
 from genepool.plugins import GROUPS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("list")
 @click.argument("group", type=click.Choice(GROUPS), required=False)
 @click.option("--match", "pattern", default="*", metavar="GLOB", help="Only names that match, like onnx*.")
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json_option
 def listing(group: str | None, pattern: str, output: str) -> int:
     """Name, object and distribution of every plug-in, or of one GROUP. Nothing is imported."""
     from genepool.plugins import entries
@@ -50,7 +50,7 @@ def listing(group: str | None, pattern: str, output: str) -> int:
 @command.command("check")
 @click.argument("group", type=click.Choice(KITS))
 @click.argument("spec")
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json_option
 def check(group: str, spec: str, output: str) -> int:
     """Try a plug-in against every rule of its kind: GROUP, and SPEC as NAME or NAME:ARGUMENT.
 
