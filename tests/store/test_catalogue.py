@@ -50,6 +50,23 @@ def test_vectors_follow_the_table(catalogue: Catalogue) -> None:
         assert np.array_equal(np.concatenate(pieces), whole)
 
 
+def test_a_sample_of_the_vectors_is_every_kth_of_them(catalogue: Catalogue) -> None:
+    whole = np.concatenate(list(catalogue.vectors("colour")))
+    for every in (2, 5, 21, 100):
+        assert np.array_equal(np.concatenate(list(catalogue.vectors("colour", every=every))), whole[::every])
+
+
+def test_a_selection_is_looked_up_once_and_read_in_any_batches(catalogue: Catalogue) -> None:
+    uris = catalogue.table(["uri"]).column(0).to_pylist()
+    some = catalogue.select([*uris[1::3], "cut.jpg"])
+    whole = np.concatenate(list(catalogue.vectors("colour")))
+    for size in (1, 4, 1000):
+        assert np.array_equal(np.concatenate(list(some.vectors("colour", size=size))), whole[1::3])
+        rows = [uri for batch in some.batches(["uri"], size) for uri in batch.column(0).to_pylist()]
+        assert rows == uris[1::3]
+    assert np.array_equal(np.concatenate(list(some.vectors("colour", every=2))), whole[1::3][::2])
+
+
 def test_unknown_names(catalogue: Catalogue) -> None:
     with pytest.raises(UsageError, match="column 'nonsense'"):
         catalogue.table(["uri", "nonsense"])

@@ -80,11 +80,8 @@ def look(catalogue: Catalogue | None, origins: Any) -> StyleView | None:
 
 
 def _sample(catalogue: Catalogue, step: int) -> NDArray[np.float32] | None:
-    parts, start = [], 0
     try:
-        for block in catalogue.vectors("style"):
-            parts.append(block[(-start) % step :: step])
-            start += len(block)
+        parts = list(catalogue.vectors("style", every=step))
     except UsageError:  # scanned without an embedder
         return None
     return np.concatenate(parts) if parts else None

@@ -89,6 +89,7 @@ class Catalogue:
         self.columns: Mapping[str, str] = {"uri": "string", **core, **listing.columns}
         self._listing = listing
         self._chosen = chosen
+        self._mask: NDArray[np.bool_] | None = None
         self._cache: OrderedDict[tuple[Any, ...], pa.Table] = OrderedDict()
         self._folder = folder or dataset_folder(workspace, dataset)
         self.n = listing.n_readable if chosen is None else sum(len(b[0]) for b in self._live(65536))
@@ -126,10 +127,15 @@ class Catalogue:
             arrays = [uris if name == "uri" else _flat(gathered, name) for name in schema.names]
             yield pa.record_batch(arrays, schema=schema)
 
-    def vectors(self, name: str, size: int = 8192) -> Iterator[NDArray[np.float32]]:
+    def vectors(self, name: str, size: int = 8192, every: int = 1) -> Iterator[NDArray[np.float32]]:
         """One vector per readable row, in the order of `table`, ``(k, d)`` float32 at a time.
 
         Rows whose probe gave no vector are NaN.
+
+        Args:
+            name: Which vector.
+            size: Rows looked at together.
+            every: Only rows 0, ``every``, 2·``every`` …: a sample that costs as little as it is small.
 
         Raises:
             UsageError: There is no such vector.
@@ -139,8 +145,13 @@ class Catalogue:
                 f"vector {name!r}: expected one of {', '.join(self.dims) or 'none'}",
                 hint="genepool plugins list",
             )
-        dim = self.dims[name]
-        for _, part, row in self._live(size):
+        dim, at = self.dims[name], 0
+        for _, part, row in self._live(size if every == 1 else 65536):
+            some = slice(-at % every, None, every)
+            at += len(part)
+            part, row = part[some], row[some]
+            if not len(part):
+                continue
             column = _flat(self._gather(part, row, (name,), vectors=True), name)
             out = np.full((len(column), dim), np.nan, np.float32)
             valid = column.is_valid().to_numpy(zero_copy_only=False)
@@ -302,12 +313,13 @@ class Catalogue:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted = None if self._chosen is None else pa.array(sorted(self._chosen), pa.string())
+        chosen, at = self._selected(), 0
         for batch in listing_batches(self._folder / self._listing.file, size):
             keep = batch.column("readable")
             mask = keep if readable else pc.invert(keep)
-            if wanted is not None:
-                mask = pc.and_(mask, pc.is_in(batch.column("uri"), wanted))
+            if chosen is not None:
+                mask = pc.and_(mask, pa.array(chosen[at : at + batch.num_rows]))
+            at += batch.num_rows
             live = batch.filter(mask)
             if live.num_rows:
                 yield (
@@ -315,6 +327,17 @@ class Catalogue:
                     live.column("part").to_numpy(zero_copy_only=False),
                     live.column("row").to_numpy(zero_copy_only=False),
                 )
+
+    def _selected(self) -> NDArray[np.bool_] | None:
+        """Which rows of the listing are chosen; None: all. Looked up once, whatever is read how often."""
+        if self._chosen is None or self._mask is not None:
+            return self._mask
+        found = [np.zeros(0, np.bool_)]
+        for batch in listing_batches(self._folder / self._listing.file, 65536):
+            here = (uri in self._chosen for uri in batch.column("uri").to_pylist())
+            found.append(np.fromiter(here, np.bool_, batch.num_rows))
+        self._mask = np.concatenate(found)
+        return self._mask
 
     def _gather(
         self,
