@@ -133,3 +133,33 @@ class FailingSource:
                     raise OSError(5, "Input/output error")
                 return
             yield Sample(item, b"no image")
+
+
+class PidJob(TouchJob):
+    """Leaves a file per item begun, ``<item>.pid``, with the ids of its process and of that one's parent."""
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        for item in unit.items:
+            (self.folder / f"{item.uri}.pid").write_text(
+                f"{os.getpid()} {os.getppid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}"
+            )
+        return super().__call__(unit)
+
+
+class CarriedJob(TouchJob):
+    """A job whose files can be carried."""
+
+    def at(self, folder: Path) -> CarriedJob:
+        return CarriedJob(folder, self.poison, telling=self.telling)
+
+    def take(self, files: Any) -> None:
+        for name, data in files:
+            assert not (self.folder / name).exists()
+            (self.folder / name).write_bytes(data)
+
+
+class AbortingSpread:
+    """A stage whose first pass dies."""
+
+    def __call__(self, name: str, table: Any) -> Any:
+        os.abort()

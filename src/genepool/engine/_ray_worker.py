@@ -15,6 +15,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +77,7 @@ class Supervisor:
         self.token = token
         self.run_: Run[Poison] | None = None
         self.carried: Path | None = None
+        self.busy = threading.Lock()
         sys.path.extend(p for p in path if p not in sys.path and os.path.exists(p))  # noqa: PTH110
 
     def hello(self) -> Hello:
@@ -121,17 +123,19 @@ class Supervisor:
             first = unit.items[0].path if unit.items else ""
             if look and os.path.isabs(first) and not os.path.exists(first):  # noqa: PTH110, PTH117
                 return Answer(unseen=first)
-            self.run_.more([unit])
-            outcomes = tuple(self.run_.results())
-            return Answer(outcomes, self._files())
+            with self.busy:
+                self.run_.more([unit])
+                outcomes = tuple(self.run_.results())
+                return Answer(outcomes, self._files())
         except Exception as error:
             return Answer(error=describe(error))
 
     def end(self) -> None:
         """Kill the worker process, even in the middle of a unit, and leave no file behind."""
         if self.run_ is not None:
-            for worker in list(self.run_.pool):
-                worker.process.kill()
+            self.run_.halt()
+            with self.busy:  # `work` runs in another thread, and gives up now
+                self.run_.stop()
         if self.carried is not None:
             shutil.rmtree(self.carried, ignore_errors=True)
 

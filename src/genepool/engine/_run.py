@@ -67,6 +67,7 @@ class Run(Generic[Q]):
         self.pool: list[Worker] = []
         self.births_failed = 0
         self.done = False
+        self.halted = False
 
     def more(self, units: Iterable[Unit]) -> None:
         """Further units for a pool that has finished those it had; its workers are kept."""
@@ -97,6 +98,12 @@ class Run(Generic[Q]):
         for worker in leaving:
             worker.end(grace=2.0)
         self.pool = []
+
+    def halt(self) -> None:
+        """Kill all workers while another thread drives the pool; `results` then raises."""
+        self.halted = True
+        for worker in list(self.pool):
+            worker.process.kill()
 
     # ------------------------------------------------------------------------------- private
 
@@ -148,6 +155,8 @@ class Run(Generic[Q]):
 
     def _bury(self, worker: Worker, *, stalled: bool) -> Iterable[UnitResult | Q]:
         """Remove a dead or stalled worker; decide what becomes of its unit."""
+        if self.halted:
+            raise EngineError("workers were stopped")
         self.pool.remove(worker)
         unit, retried, suspect = worker.unit, worker.retried, worker.suspect
         was_ready = worker.ready
