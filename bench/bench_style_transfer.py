@@ -74,7 +74,7 @@ def make(given: argparse.Namespace) -> None:
 
     works = paintings(given.table)
     given.out.mkdir(parents=True, exist_ok=True)
-    jobs = pairs(works, given.pairs)
+    jobs = pairs(works, given.pairs, given.seed)
     for spec in given.styles.split(","):
         style = load_style(spec)
         start = time.process_time()
@@ -180,6 +180,7 @@ def main() -> None:
     maker.add_argument("table", type=Path)
     maker.add_argument("out", type=Path)
     maker.add_argument("--pairs", type=int, default=60)
+    maker.add_argument("--seed", type=int, default=0, help="of the pairs; choose on one, report on another")
     maker.add_argument("--side", type=int, default=320)
     maker.add_argument("--styles", default="colour,marks,strokes")
     maker.set_defaults(work=make)

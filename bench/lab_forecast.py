@@ -1,6 +1,6 @@
 """Score the forecaster on generations of the laboratory that it has not seen.
 
-    python bench/lab_forecast.py            # docs/lab/forecast.json and docs/lab-forecast.md
+    python bench/lab_forecast.py            # docs/lab-forecast.json and docs/lab-forecast.md
     python bench/lab_forecast.py --check    # 1 where the page or the figures are not what the results say
 
 Two questions. *Later*: a user has the first two or three generations of one run; how far off are the ones
@@ -152,7 +152,7 @@ def main():
     given = parser.parse_args()
     found = measured()
     text = json.dumps(found, indent=1, allow_nan=True) + "\n"
-    places = {DOCS / "lab" / "forecast.json": text, DOCS / "lab-forecast.md": page(found)}
+    places = {DOCS / "lab-forecast.json": text, DOCS / "lab-forecast.md": page(found)}
     stale = [
         path for path, wanted in places.items() if not path.exists() or path.read_text("utf-8") != wanted
     ]
@@ -162,7 +162,7 @@ def main():
         return 1 if stale else 0
     for path, wanted in places.items():
         path.write_text(wanted, "utf-8")
-    print("docs/lab/forecast.json, docs/lab-forecast.md")
+    print("docs/lab-forecast.json, docs/lab-forecast.md")
     return 0
 
 

@@ -11,12 +11,30 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def program():
-    spec = importlib.util.spec_from_file_location("lab_claims", ROOT / "bench" / "lab_claims.py")
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "bench" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def program():
+    return loaded("lab_claims")
+
+
+def test_the_committed_scores_of_the_forecast_are_what_the_results_say():
+    forecast = loaded("lab_forecast")
+    told = json.loads((ROOT / "docs" / "lab-forecast.json").read_text("utf-8"))
+    assert (ROOT / "docs" / "lab-forecast.md").read_text("utf-8") == forecast.page(told)
+    result = json.loads((ROOT / "docs" / "lab" / "table.json").read_text("utf-8"))
+    study, plan = result["studies"][0], result["config"]["studies"][0]
+    rows = forecast.sequences(study, plan, forecast.MIXES, "diversity")
+    fresh = forecast.elsewhere(rows)
+    kept = next(r for r in told if r["study"] == study["name"] and r["measure"] == "diversity")["elsewhere"]
+    assert kept.keys() == fresh.keys()
+    for arm, row in fresh.items():
+        assert kept[arm]["rmse"]["value"] == pytest.approx(row["rmse"]["value"], rel=1e-6)
 
 
 def test_the_committed_pages_are_what_the_results_say(program):
