@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench oracles typescript browser soak-ledger clean docs soak-docs
+.PHONY: demo test lint bench oracles typescript browser soak-ledger soak-ray clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -61,7 +61,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset,web,anchors,torch,lab,inject,dedup,s3]' -r requirements-dev.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo,hf,webdataset,web,anchors,torch,lab,inject,dedup,s3,ray]' -r requirements-dev.txt
 	@touch $@
 
 # The web tests drive a real browser: the system's Chromium, else Debian's package when root, else Playwright's.
@@ -73,6 +73,10 @@ browser: $(VENV)/.dev
 # Every flipped bit, 200 kills, power loss at every moment many times over.
 soak-ledger: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak -q -n auto tests/attacks tests/faults tests/provenance
+
+# Real Ray clusters of several nodes on this machine: results, faults, signals, a lost node, no reports.
+soak-ray: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak -q tests/engine
 
 # Pages that say again what the code says, then the site, to be read offline: build/site/index.html.
 docs: $(VENV)/.dev
