@@ -50,7 +50,7 @@ def populations(m: Measured) -> dict[str, np.ndarray]:
     """Broad and narrow, people's and machines'."""
     human, ai = m.sets == "human", m.sets == "ai"
     found = {"all human": human}
-    found |= {f"human {kind}": human & m.where(kind=kind) for kind in ("art", "photo")}
+    found |= {f"human {kind}": human & m.where(kind=kind) for kind in ("painting", "photo")}
     found["all AI"] = ai
     found["human and AI"] = human | ai
     generators = sorted({r["generator"] for r in m.rows if r["set"] == "ai"})
