@@ -295,3 +295,39 @@ def test_a_bad_slice_is_found_and_small_ones_are_left_out():
     assert (bad.name, good.name) == ("bad", "good")
     assert bad.certificate.ratio.upper < 0.7 <= good.certificate.ratio.lower
     assert bad.certificate.ratio.alpha == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_slice_reads_what_a_mask_over_the_whole_would(answered):
+    import pyarrow as pa
+
+    rng = np.random.default_rng(12)
+    n = 2000
+    human, ai = rng.random(n) < 0.2, rng.random(n) < 0.1
+    ai &= ~human
+    labels = np.array(["", "a", "b", "cé", "few"])[rng.choice(5, n, p=[0.2, 0.4, 0.2, 0.19, 0.01])]
+    keep, scores = rng.random(n) < 0.9, rng.random(n)
+    unknown = np.flatnonzero(~human & ~ai)
+    answers = np.array(["human", "ai", "unsure"])[rng.choice(3, n, p=[0.8, 0.15, 0.05])]
+    looks = tuple(Look(int(i), {"a": str(answers[i])}) for i in rng.permutation(unknown)[:700])
+    sample = Sample(
+        looks if answered else (), {"a": Reviewer.of(395, 400, 390, 400, "a")}, frozenset(range(40)), 55
+    )
+    reviewed = ReviewedSet(sample, human, ai, scores)
+    table = pa.table({"source": pa.array([name or None for name in labels])})
+    found = certified_slices(reviewed, table, ("source",), keep=keep, minimum=30)
+    assert {s.name for s in found} == {"a", "b", "cé"}
+    for part in found:
+        mask = keep & (labels == part.name)
+        whole = reviewed.certify(keep=mask, floor=0.7, alpha=0.05 / 3)
+        mine, theirs = part.certificate.ratio, whole.ratio
+        assert (mine.lower, mine.point, mine.upper, mine.n) == (
+            theirs.lower,
+            theirs.point,
+            theirs.upper,
+            theirs.n,
+        )
+        assert part.certificate.n_labels == whole.n_labels
+        assert (part.certificate.n_labels > 0) == answered
+        if answered:
+            assert part.certificate.to_json() == whole.to_json()

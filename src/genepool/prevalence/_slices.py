@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from genepool.prevalence._certify import Certificate, ReviewedSet
+    from genepool.prevalence._sample import Sample
 
 __all__ = ["CertifiedSlice", "certified_slices"]
 
@@ -65,28 +67,62 @@ def certified_slices(
         The slice with the lowest upper end first.
     """
     mask = np.ones(len(reviewed.human), np.bool_) if keep is None else keep
-    found: list[tuple[str, str, NDArray[np.bool_]]] = []
+    found: list[tuple[str, str, NDArray[np.int64], Sample]] = []
     for column in columns:
-        if column not in origins.column_names:
-            continue
-        labels = np.asarray(["" if v is None else str(v) for v in origins.column(column).to_pylist()])
-        names, inverse = np.unique(labels, return_inverse=True)
-        sizes = np.bincount(inverse[mask], minlength=len(names))
-        for k, name in enumerate(names):
-            if name and sizes[k] >= max(1, minimum):
-                found.append((column, str(name), mask & (inverse == k)))
+        if column in origins.column_names:
+            labels = origins.column(column)
+            found += [(column, *part) for part in _parts(reviewed.sample, labels, mask, max(1, minimum))]
     each = alpha / max(1, len(found))
     slices = [
-        CertifiedSlice(column, name, _certified(reviewed, rows, floor, each)) for column, name, rows in found
+        CertifiedSlice(column, name, _certified(reviewed, rows, sample, floor, each))
+        for column, name, rows, sample in found
     ]
     return sorted(slices, key=lambda s: (s.certificate.ratio.upper, s.column, s.name))
 
 
-def _certified(reviewed: ReviewedSet, rows: NDArray[np.bool_], floor: float, alpha: float) -> Certificate:
+def _parts(
+    sample: Sample, labels: pa.ChunkedArray, mask: NDArray[np.bool_], minimum: int
+) -> Iterator[tuple[str, NDArray[np.int64], Sample]]:
+    """Name, rows and answers of each slice that is large enough; answers name rows of the slice.
+
+    All slices together hold each row once: a mask for each would grow with slices times images.
+    """
+    names, group = _groups(labels)
+    group = np.where(mask, group, -1)
+    order = np.argsort(group, kind="stable")
+    first = np.searchsorted(group[order], np.arange(len(names) + 1))
+    looks, judged = defaultdict(list), defaultdict(list)
+    for look in sample.looks:
+        looks[int(group[look.row])].append(look)
+    for row in sample.judged:
+        judged[int(group[row])].append(row)
+    for k in sorted(range(len(names)), key=names.__getitem__):
+        rows = order[first[k] : first[k + 1]]
+        if not names[k] or len(rows) < minimum:
+            continue
+        places = np.searchsorted(rows, [look.row for look in looks[k]]).tolist()
+        own = tuple(replace(look, row=at) for look, at in zip(looks[k], places, strict=True))
+        before = frozenset(np.searchsorted(rows, judged[k]).tolist())
+        yield names[k], rows, replace(sample, looks=own, judged=before)
+
+
+def _groups(labels: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """The different labels, "" for none, and which one each row has."""
+    import pyarrow as pa
+
+    encoded = labels.cast(pa.string()).combine_chunks().dictionary_encode()
+    group = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return encoded.dictionary.to_pylist(), group
+
+
+def _certified(
+    reviewed: ReviewedSet, rows: NDArray[np.int64], sample: Sample, floor: float, alpha: float
+) -> Certificate:
     from genepool.prevalence._certify import Certificate
 
+    human, ai = reviewed.human[rows], reviewed.ai[rows]
     if reviewed.sample.looks:
-        return reviewed.certify(keep=rows, floor=floor, alpha=alpha)
+        part = replace(reviewed, sample=sample, human=human, ai=ai, scores=reviewed.scores[rows])
+        return part.certify(floor=floor, alpha=alpha)
     # Nobody has answered: a count, without a plan for each of what may be thousands of slices.
-    exact = human_ratio(reviewed.human[rows], reviewed.ai[rows], alpha=alpha)
-    return Certificate(exact, note=reviewed.sample.note)
+    return Certificate(human_ratio(human, ai, alpha=alpha), note=reviewed.sample.note)
