@@ -37,6 +37,7 @@ VERBS = {
     "report": "write the report again from the workspace",
     "ledger": "show, audit, prove, look up, witness, anchor, export: the log of origins",
     "trace": "the sets, models and certificates that an image or a model reached",
+    "hook": "what pre-commit runs: new images carry provenance, policies can be read",
     "explain": "why a rule or an error exists",
     "doctor": "what is installed, what is missing, is the workspace sound",
     "plugins": "list detectors, embedders, sources, engines",

@@ -8,6 +8,7 @@ only moves a capped posterior.
 from __future__ import annotations
 
 from genepool.origin._ancestry import pedigree
+from genepool.origin._carried import Carried, carried
 from genepool.origin._fold import fold
 from genepool.origin._lineage import SET, SetLineage, lineage_findings, lineage_of, log_lineage
 from genepool.origin._policy import GenerationVerdict, judge_generations, toxic_words
@@ -15,8 +16,10 @@ from genepool.origin._settle import explain_origin, settle
 
 __all__ = [
     "SET",
+    "Carried",
     "GenerationVerdict",
     "SetLineage",
+    "carried",
     "explain_origin",
     "fold",
     "judge_generations",
