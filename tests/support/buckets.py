@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import re
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,8 +85,7 @@ class Proxy:
             self.seen.append((request.command, request.path))
             fault = next((f.kind for f in self.faults if f.takes(request.command, request.path)), "")
         if fault == "error":
-            text = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
-            return self.answer(request, 500, [("Content-Type", "application/xml")], text)
+            return self.answer(request, 500, [("Content-Type", "application/xml")], _ERROR)
         if fault == "reset":
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.connection.close()
@@ -133,6 +134,7 @@ class Proxy:
             request.connection.shutdown(socket.SHUT_RDWR)
 
 
+_ERROR = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "server", "date"}
 
 
@@ -148,13 +150,9 @@ class Store:
     def url(self) -> str:
         return f"s3://{self.bucket}"
 
-    def fs(self):
+    def fs(self) -> Any:
         """A client that goes past the proxy."""
-        import s3fs
-
-        return s3fs.S3FileSystem(
-            key=KEY, secret=SECRET, endpoint_url=self.direct, use_listings_cache=False, skip_instance_cache=True
-        )
+        return _client(self.direct)
 
     def upload(self, folder: Path, to: str = "data") -> str:
         fs = self.fs()
@@ -166,6 +164,13 @@ class Store:
     def names(self, under: str = "") -> list[str]:
         found = self.fs().find(f"{self.bucket}/{under}".rstrip("/"))
         return [name.removeprefix(f"{self.bucket}/") for name in found]
+
+
+@functools.cache
+def _client(url: str) -> Any:
+    import s3fs
+
+    return s3fs.S3FileSystem(key=KEY, secret=SECRET, endpoint_url=url, use_listings_cache=False)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
