@@ -112,6 +112,11 @@ def test_no_room_for_the_temporary_file_is_said(small, places, monkeypatch):
     assert "TMPDIR" in refused.value.hint
 
 
+def test_one_long_label_does_not_make_every_image_as_long():
+    labels = ["x"] * 100_000 + ["y" * 50_000]  # as fixed-width text: 20 GB
+    assert group_shares(labels).counts == (1.0, 100_000.0)
+
+
 def test_who_has_few_images():
     labels = ["x"] * 90 + ["y"] * 80 + ["z"] * 4 + [""] * 10
     found = group_shares(labels)

@@ -302,6 +302,9 @@ class Rows:
     def table(self, columns):
         return self._table.select(columns)
 
+    def batches(self, columns, size=65536):
+        return iter(self._table.select(columns).to_batches(max_chunksize=size))
+
     def write_origins(self, table):
         self.written = table
 

@@ -12,7 +12,7 @@ from genepool.errors import MeasureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Features", "batches", "column"]
+__all__ = ["Features", "aligned", "batches", "column", "grouped"]
 
 Features = "NDArray[Any] | Iterable[NDArray[Any]] | Callable[[], Iterable[NDArray[Any]]]"
 """An ``(n, d)`` array, a list (or other re-iterable) of such arrays, or a function that returns one."""
@@ -66,6 +66,19 @@ def column(values: Any, name: str, kind: type) -> NDArray[Any] | None:
     if kind is float and not (np.isfinite(array).all() and (array >= 0).all()):
         raise MeasureError(f"{name}: expected finite numbers that are not negative")
     return array
+
+
+def grouped(labels: Iterable[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """The different labels in order, and which of them each image has.
+
+    No array of fixed-width text: there every image would take as much as the longest label.
+    """
+    index: dict[str, int] = {}
+    found = np.fromiter((index.setdefault(label, len(index)) for label in labels), np.int64)
+    names = sorted(index)
+    place = np.empty(len(names), np.int64)
+    place[[index[name] for name in names]] = np.arange(len(names))
+    return names, place[found]
 
 
 def aligned(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genepool.diversity._batches import aligned
+from genepool.diversity._batches import aligned, grouped
 from genepool.diversity._state import StyleState
 from genepool.errors import MeasureError
 
@@ -73,9 +73,10 @@ class BlockStates:
                 self._add(k, pieces)
 
     def _add(self, k: int, pieces: list[list[Any]]) -> None:
-        self.states[k].update(
-            *[None if c[0] is None else np.concatenate(c) for c in zip(*pieces, strict=True)]
-        )
+        columns = zip(*pieces, strict=True)
+        vectors, human, weights = (None if c[0] is None else np.concatenate(c) for c in columns)
+        assert vectors is not None  # noqa: S101  # every piece has some
+        self.states[k].update(vectors, human, weights)
         pieces.clear()
 
     def whole(self) -> StyleState:
@@ -115,16 +116,16 @@ class BlockStates:
 
 def _dealt(groups: Any) -> NDArray[np.int64]:
     """Block of each image."""
-    labels = np.asarray([f"\0{i}" if g is None or g == "" else f"={g}" for i, g in enumerate(groups)])
-    names, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    inverse = inverse.reshape(-1)
+    labels = (f"\0{i}" if g is None or g == "" else f"={g}" for i, g in enumerate(groups))
+    names, inverse = grouped(labels)
+    sizes = np.bincount(inverse, minlength=len(names))
     if len(names) < LEAST:
         raise MeasureError(
             f"index: expected at least {LEAST} groups for an interval from whole groups, found {len(names)}",
             hint="leave groups out for the interval over images, or choose a finer column",
         )
     if len(names) <= BLOCKS:
-        return inverse.astype(np.int64)
+        return inverse
     block, load = np.empty(len(names), np.int64), np.zeros(BLOCKS)
     for k in np.argsort(-sizes, kind="stable").tolist():
         lightest = int(load.argmin())

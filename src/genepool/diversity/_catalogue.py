@@ -150,7 +150,19 @@ def catalogue_labels(catalogue: Catalogue, column: str) -> list[str]:
 
     origins = catalogue.origins()
     if origins is not None and column in origins.column_names and origins.num_rows == catalogue.n:
-        return ["" if v is None else str(v) for v in origins.column(column).to_pylist()]
-    declared: list[Any] = catalogue.table(["declared"]).column("declared").to_pylist()
-    found = [orjson.loads(text).get(column) if text else None for text in declared]
-    return [v if isinstance(v, str) else "" for v in found]
+        return _shared(origins.column(column), lambda value: value)
+
+    def stated(text: str) -> str:
+        found = orjson.loads(text).get(column) if text else None
+        return found if isinstance(found, str) else ""
+
+    return _shared(catalogue.table(["declared"]).column("declared"), stated)
+
+
+def _shared(values: Any, word: Callable[[str], str]) -> list[str]:
+    """A word for each value of a column, "" where it is null; equal values share one string."""
+    import pyarrow as pa
+
+    encoded = values.cast(pa.string()).combine_chunks().dictionary_encode()
+    words = [word(text) for text in encoded.dictionary.to_pylist()]
+    return [words[i] if i >= 0 else "" for i in encoded.indices.fill_null(-1).to_pylist()]

@@ -51,12 +51,13 @@ class Regrouped:
         self._rows: NDArray[Any] | None = None
         self._kind: np.dtype[Any] = np.dtype(np.float32)
         self._width = 0
-        at = self._first[:-1].copy()
+        at, opened = self._first[:-1].copy(), False
         try:
             for part, found in aligned(start(), group, *columns):
                 assert found[0] is not None  # noqa: S101  # given above
-                if self._file is None and self._rows is None:
+                if not opened:
                     self._open(part, total)
+                    opened = True
                 self._put(part, found[0], at)
         except OSError as error:
             self.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genepool.diversity._batches import batches, column
+from genepool.diversity._batches import batches, column, grouped
 from genepool.diversity._regrouped import Regrouped
 from genepool.diversity._state import SpreadState, StyleState
 from genepool.diversity._style import LEAST, StyleEstimate, effective, find_anchors, index_of
@@ -72,9 +72,10 @@ def group_shares(labels: Sequence[str], weights: Any = None) -> GroupShares:
     own = np.ones(len(labels)) if weight is None else weight
     if len(own) != len(labels):
         raise MeasureError(f"groups: {len(labels)} labels beside {len(own)} weights")
-    names, inverse = np.unique(np.asarray(labels, str), return_inverse=True)
-    sums = np.bincount(inverse.reshape(-1), own, len(names)) if len(names) else np.zeros(0)
-    named = names != ""
+    words, inverse = grouped(labels)
+    names = np.array(words, object)
+    sums = np.bincount(inverse, own, len(names)) if len(names) else np.zeros(0)
+    named = np.array([name != "" for name in words], bool)
     unnamed = float(sums[~named].sum())
     names, sums = names[named], sums[named]
     order = np.argsort(sums, kind="stable")
@@ -121,8 +122,7 @@ def slice_indices(
     """
     start, checked = batches(vectors), column(verified, "verified", bool)
     weight = column(weights, "weights", float)
-    names, inverse = np.unique(np.asarray(labels, str), return_inverse=True)
-    inverse = inverse.reshape(-1)
+    names, inverse = grouped(labels)
     sizes = np.bincount(inverse, minlength=len(names))
     chosen = [k for k in range(len(names)) if names[k] and sizes[k] >= max(LEAST, least)]
     if not chosen:

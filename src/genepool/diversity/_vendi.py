@@ -163,12 +163,12 @@ def _unit(
     if features.ndim != 2 or features.shape[1] != dim:
         raise MeasureError(f"features: expected shape (n, {dim}), found {features.shape}")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        x = np.array(features, kind)
+        x: NDArray[Any] = np.array(features, kind)
         square = np.einsum("nd,nd->n", x, x)
     if kind is np.float32 and not ((square > 1e-24) & (square < 1e24)).all():
         # Too long or too short for the squares of single precision, or wrong: double precision tells.
         return _unit(features, dim).astype(np.float32)
-    length = np.sqrt(square)
+    length: NDArray[Any] = np.sqrt(square)
     bad = ~(np.isfinite(length) & (length > 0))
     if bad.any():
         raise MeasureError(

@@ -14,6 +14,8 @@ from genepool.lineage import UNBOUNDED, Interval, Pedigree, settle_generations
 from genepool.records import Attestation, Evidence, OriginClass
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from genepool.provenance import Trail
 
 __all__ = ["Ancestry", "Edges", "pedigree"]
@@ -110,11 +112,11 @@ class Edges:
     """Images of one set named as parents of others, by digest or by uri.
 
     Args:
-        uris: Of all images, in order.
-        digests: SHA-256 (hex) of all images, in order; asked for only when the first parent is named.
+        uris: Column of the uris of all images.
+        digests: Column of their SHA-256; both are looked at only when the first parent is named.
     """
 
-    def __init__(self, uris: Sequence[str], digests: Sequence[bytes]) -> None:
+    def __init__(self, uris: pa.ChunkedArray, digests: pa.ChunkedArray) -> None:
         self._uris = uris
         self._digests = digests
         self._index: Mapping[str, int] | None = None
@@ -125,8 +127,8 @@ class Edges:
         whole = True
         for parent in parents:
             if self._index is None:
-                index = {uri: i for i, uri in enumerate(self._uris)}
-                index.update((digest.hex(), i) for i, digest in enumerate(self._digests))
+                index = {uri: i for i, uri in enumerate(self._uris.to_pylist())}
+                index.update((digest.hex(), i) for i, digest in enumerate(self._digests.to_pylist()))
                 self._index = index
             place = self._index.get(parent.removeprefix("sha256:"))
             if place is None:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from genepool.config import Config
+    from genepool.provenance import Trail
     from genepool.store import Catalogue, Workspace
 
 __all__ = ["explain_origin", "settle"]
 
-_COLUMNS = ("uri", "sha256", "pixel", "phash", "declared", "evidence", "detector", "logit", "abstained")
+_LIGHT = ("uri", "sha256", "detector", "logit", "abstained")
+_SAID = ("sha256", "pixel", "phash", "declared", "evidence")
 _NOTHING = '["nothing is known about its origin"]'
 _CACHE = 200_000
 
@@ -54,29 +56,51 @@ def settle(catalogue: Catalogue, workspace: Workspace, config: Config) -> pa.Tab
     from genepool.provenance import open_trail
     from genepool.store import Verdicts
 
-    table = catalogue.table([name for name in _COLUMNS if name in catalogue.columns])
+    table = catalogue.table([name for name in _LIGHT if name in catalogue.columns])
     trail = open_trail(workspace, config, dataset=catalogue.dataset)
-    uris, digests = table.column("uri").to_pylist(), table.column("sha256").to_pylist()
-    looks_of = table.column("phash").to_pylist() if "phash" in table.column_names else None
-    claims = trail.attestations(digests, table.column("pixel").to_pylist(), looks_of)
     with Verdicts(workspace) as verdicts:
         looks = {bytes.fromhex(digest): e for digest, e in judged(verdicts.counted()).items()}
     votes = _votes(table, workspace, config)
-    result = _Result(len(uris), Edges(uris, digests))
+    uris, digests = table.column("uri"), table.column("sha256")
+    result = _Result(table.num_rows, Edges(uris, digests))
     ancestry = Ancestry(trail)
     folder = _Folder(ancestry)
-    texts, sidecars = (_texts(table, name) for name in ("evidence", "declared"))
-    for i in _active(table, claims, digests, looks, votes):
-        declared = _declared(sidecars[i])
-        parents = (*declared.parents, *(parent for claim in claims[i] for parent in claim.parents))
-        whole = result.edges.add(i, parents) if parents else True
-        settled = folder(texts[i] or "", claims[i], looks.get(digests[i]), votes.get(i), whole)
-        result.put(i, settled, declared, claims[i])
+    at = 0
+    # What is said of each image is long, and is read and let go again a batch at a time.
+    for batch in catalogue.batches([name for name in _SAID if name in catalogue.columns]):
+        _settle_batch(batch, at, trail, looks, votes, folder, result)
+        at += batch.num_rows
     result.descend()
-    found = result.table(table.column("uri"), table.column("sha256"))
+    found = result.table(uris, digests)
     found = attach(found, set_lineage(ancestry.graph, trail, ancestry.generations, *result.leaves()))
     catalogue.write_origins(found)
     return found
+
+
+def _settle_batch(
+    batch: pa.RecordBatch,
+    start: int,
+    trail: Trail,
+    looks: Mapping[bytes, Evidence],
+    votes: Mapping[int, Evidence],
+    folder: _Folder,
+    result: _Result,
+) -> None:
+    """Settle the rows of one batch, the first of which is row ``start`` of the set."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches([batch])
+    digests = table.column("sha256").to_pylist()
+    looks_of = table.column("phash").to_pylist() if "phash" in table.column_names else None
+    claims = trail.attestations(digests, table.column("pixel").to_pylist(), looks_of)
+    here = {i - start: votes[i] for i in range(start, start + len(digests)) if i in votes} if votes else {}
+    texts, sidecars = (_texts(table, name) for name in ("evidence", "declared"))
+    for i in _active(table, claims, digests, looks, here):
+        declared = _declared(sidecars[i])
+        parents = (*declared.parents, *(parent for claim in claims[i] for parent in claim.parents))
+        whole = result.edges.add(start + i, parents) if parents else True
+        settled = folder(texts[i] or "", claims[i], looks.get(digests[i]), here.get(i), whole)
+        result.put(start + i, settled, declared, claims[i])
 
 
 # ------------------------------------------------------------------------------- who has something to say
@@ -242,7 +266,7 @@ class _Result:
     hi: NDArray[np.int32] = field(init=False)
     words: dict[str, NDArray[Any]] = field(init=False)
     cohort: NDArray[Any] = field(init=False)
-    reasons: dict[int, tuple[str, ...]] = field(init=False)
+    reasons: NDArray[Any] = field(init=False)
 
     def __post_init__(self) -> None:
         n = self.n
@@ -254,7 +278,7 @@ class _Result:
             name: np.full(n, None, object) for name in ("model", "artist", "source", "style", "finding")
         }
         self.cohort = np.full(n, None, object)
-        self.reasons = {}
+        self.reasons = np.full(n, None, object)
 
     def put(self, i: int, settled: Settled, declared: _Declared, claims: Sequence[Attestation]) -> None:
         found = settled.origin
@@ -297,7 +321,7 @@ class _Result:
             if not looped[i]:
                 text = f"claims or model give {before[i]}, but the parents make it at least {lo[i]}"
             self.words["finding"][i] = self.words["finding"][i] or text
-            self.reasons[i] = (f"generation: {text}", *self.reasons[i])
+            self.reasons[i] = (f"generation: {text}", *(self.reasons[i] or ()))
         # An edit of a machine-made image holds what a machine made; that is believed from anybody.
         for i in np.flatnonzero((lo > 0) & (self.status == "unknown")).tolist():
             self._change(i, OriginClass.MIXED, "settled", f"made from images of generation {lo[i]} or later")
@@ -310,15 +334,17 @@ class _Result:
         self.origin[i], self.status[i] = kind.value, status
         self.human[i], self.ai[i] = False, kind.is_ai
         self.p_human[i] = min(self.p_human[i], 0.5)
-        self.reasons[i] = (reason, *self.reasons[i])
+        self.reasons[i] = (reason, *(self.reasons[i] or ()))
 
     def table(self, uris: pa.ChunkedArray, digests: pa.ChunkedArray) -> pa.Table:
         import orjson
         import pyarrow as pa
 
-        reasons = np.full(self.n, _NOTHING, object)
-        for i, sentences in self.reasons.items():
-            reasons[i] = orjson.dumps(sentences).decode() if sentences else _NOTHING
+        @functools.lru_cache(maxsize=65536)
+        def words(sentences: tuple[str, ...] | None) -> str:
+            return orjson.dumps(sentences).decode() if sentences else _NOTHING
+
+        reasons = list(map(words, self.reasons.tolist()))
         text = pa.string()
         return pa.table(
             {

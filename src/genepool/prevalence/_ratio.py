@@ -120,7 +120,8 @@ def slice_ratios(
     if len(labels) != len(human):
         raise MeasureError(f"slices: expected {len(human)} labels, found {len(labels)}")
     names, inverse, sizes = np.unique(
-        np.asarray(["" if label is None else str(label) for label in labels], dtype=object).astype(str),
+        # Objects: in an array of text every image would take as much as the longest label.
+        np.array(["" if label is None else str(label) for label in labels], dtype=object),
         return_inverse=True,
         return_counts=True,
     )
