@@ -114,7 +114,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
             hint="run the check again: genepool check PATH",
         )
     uris = origins.column("uri").to_pylist()
-    digests = [d.hex() if isinstance(d, bytes) else d for d in origins.column("sha256").to_pylist()]
+    digests = origins.column("sha256").to_pylist()
     lo = origins.column("lo").to_numpy()
     hi = pc.fill_null(origins.column("hi"), -1).to_numpy()
     ai = origins.column("ai").to_numpy(zero_copy_only=False)
@@ -123,12 +123,12 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     def cases(
         mask: NDArray[np.bool_], reason: str, code: str, text: Callable[[int], str]
     ) -> tuple[Case, ...]:
-        return tuple(Case(uris[i], reason, text(i), code, digests[i]) for i in np.flatnonzero(mask).tolist())
+        found = np.flatnonzero(mask).tolist()
+        return tuple(Case(uris[i], reason, text(i), code, _hex(digests[i])) for i in found)
 
     verdict = judge_generations(origins, config.generation)
     maybe = verdict.maybe
-    rights = catalogue.table(["rights"]).column("rights").to_pylist()
-    signals, opted = _opt_outs(rights)
+    signals, opted = _opt_outs(catalogue.table(["rights"]).column("rights"))
     keep = np.ones(len(uris), bool)
     if config.generation.unknown == "exclude":
         keep &= ~maybe
@@ -186,21 +186,29 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
     )
 
 
-def _opt_outs(rights: list[str | None]) -> tuple[dict[str, int], NDArray[np.bool_]]:
+def _opt_outs(rights: pa.ChunkedArray) -> tuple[dict[str, int], NDArray[np.bool_]]:
     """Which images say ``notAllowed`` to training or mining, and how often each signal occurs."""
     import orjson
+    import pyarrow as pa
 
+    # The same few texts stand at all images: each is read once.
+    encoded = rights.cast(pa.string()).combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    texts = encoded.dictionary.to_pylist()
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     signals: dict[str, int] = {}
-    opted = np.zeros(len(rights), bool)
-    for i, text in enumerate(rights):
-        if not text:
-            continue
-        for entry in orjson.loads(text):
+    forbids = np.zeros(len(texts) + 1, bool)  # the last one is that of images without any
+    for k, text in enumerate(texts):
+        for entry in orjson.loads(text) if text else ():
             name = f"{entry['signal']}: {entry['value']}"
-            signals[name] = signals.get(name, 0) + 1
+            signals[name] = signals.get(name, 0) + counts[k]
             # Showing a picture to a finished model is not training on it.
-            opted[i] |= entry["value"] == "notAllowed" and not entry["signal"].endswith("ai_inference")
-    return signals, opted
+            forbids[k] |= entry["value"] == "notAllowed" and not entry["signal"].endswith("ai_inference")
+    return signals, forbids[codes]
+
+
+def _hex(digest: bytes | str) -> str:
+    return digest.hex() if isinstance(digest, bytes) else digest
 
 
 def _generations(
@@ -240,17 +248,19 @@ def _slices(
     return tuple(SliceShare(s.column, s.name, s.certificate.ratio) for s in found)
 
 
-def _findings(origins: pa.Table, uris: list[str], digests: list[str]) -> tuple[Case, ...]:
+def _findings(origins: pa.Table, uris: list[str], digests: list[bytes]) -> tuple[Case, ...]:
     if "finding" not in origins.column_names:
         return ()
     texts = origins.column("finding").to_pylist()
     return tuple(
-        Case(uris[i], "contradiction", text, "GP403", digests[i]) for i, text in enumerate(texts) if text
+        Case(uris[i], "contradiction", text, "GP403", _hex(digests[i]))
+        for i, text in enumerate(texts)
+        if text
     )
 
 
 def _duplicates(
-    copies: Copies | None, uris: list[str], digests: list[str], keep: NDArray[np.bool_]
+    copies: Copies | None, uris: list[str], digests: list[bytes], keep: NDArray[np.bool_]
 ) -> tuple[Estimate | None, tuple[Case, ...], dict[str, Any]]:
     """The share of images that repeat another one, those images, and how they were found.
 
@@ -272,7 +282,7 @@ def _duplicates(
                 "duplicate" if same else "near-duplicate",
                 f"repeats {uris[kept]}, which is kept: {copies.why[i]}",
                 "GP303",
-                digests[mine],
+                _hex(digests[mine]),
             )
         )
     n = len(copies.labels)
