@@ -1,8 +1,8 @@
 """Where images come from and where they go: folders, WebDataset shards, Parquet, Hugging Face, memory.
 
 `open` names a set; a `Dataset` lists it in a stable order and reads it in workers, through its source;
-`export` writes a subset out again, byte for byte. Nothing here decodes an image but `thumbnail`, for pages and
-notebooks, and nothing that is refused disappears: it becomes a `Case`.
+`export` writes a subset out again, byte for byte. Nothing here decodes an image but `thumbnail`, for pages
+and notebooks, and nothing that is refused disappears: it becomes a `Case`.
 """
 
 from genepool.dataset._croissant import CONTEXT as CROISSANT_CONTEXT

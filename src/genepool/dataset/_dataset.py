@@ -101,6 +101,12 @@ class Dataset:
         # A dataset is a name; asking for its truth must not list a million files.
         return True
 
+    def _repr_html_(self) -> str:
+        """The dataset in a notebook: what it is, how many images, the first of them; under 60 kB."""
+        from genepool.dataset._html import dataset_html
+
+        return dataset_html(self)
+
     def __repr__(self) -> str:
         chosen = "" if self.selection is None else f", {len(self.selection)} selected"
         return f"Dataset({self.uri!r}, {self.source.kind}{chosen})"

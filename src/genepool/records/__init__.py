@@ -4,6 +4,7 @@ Nothing here imports a heavy library: these types cross process boundaries and a
 """
 
 from genepool.records._decision import Decision, Failure, Measure
+from genepool.records._html import printable, shown
 from genepool.records._images import Asset, Case, Header, Item, Sample
 from genepool.records._numbers import Estimate, RatioEstimate
 from genepool.records._origin import Attestation, Evidence, Origin, OriginClass, Verdict
@@ -54,4 +55,6 @@ __all__ = [
     "Unit",
     "UnitResult",
     "Verdict",
+    "printable",
+    "shown",
 ]

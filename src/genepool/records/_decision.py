@@ -92,6 +92,12 @@ class Decision:
         codes = ", ".join(failure.code for failure in self.failures)
         return f"Decision({self.status}{': ' + codes if codes else ''}; n={self.n}, root={self.root[:16]})"
 
+    def _repr_html_(self) -> str:
+        """The decision in a notebook: verdict, numbers with their bounds, what to do next; under 60 kB."""
+        from genepool.records._html import decision_html
+
+        return decision_html(self)
+
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 5 undecided."""

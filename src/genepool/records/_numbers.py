@@ -51,6 +51,12 @@ class Estimate(float):
     def __repr__(self) -> str:
         return f"{self.value:.3f} [{self.lower:.3f}, {self.upper:.3f}] n={self.n}"
 
+    def _repr_html_(self) -> str:
+        """The number in a notebook, with its interval, n and method."""
+        from genepool.records._html import estimate_html
+
+        return estimate_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """The number as ``{"value", "lower", "upper", "n", "method"}`` (NaN and infinities as null)."""
         return {
@@ -124,6 +130,12 @@ class RatioEstimate(float):
 
     def __repr__(self) -> str:
         return f"≥ {self.lower:.3f} [{self.lower:.3f}, {self.upper:.3f}] n={self.n}"
+
+    def _repr_html_(self) -> str:
+        """The guaranteed share in a notebook, with what it rests on."""
+        from genepool.records._html import ratio_html
+
+        return ratio_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """The ratio as a measure: ``value`` is the point, ``lower`` the guaranteed share."""

@@ -1,4 +1,4 @@
-"""Numbers and strangers' strings as text for people."""
+"""Numbers and nested data as text for people."""
 
 from __future__ import annotations
 
@@ -6,28 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from genepool.records import printable
+
 __all__ = ["count", "day", "flatten", "interval", "number", "plural", "printable", "sentence", "share"]
 
 DASH = "–"
 DIGITS = 6
-
-
-def printable(text: object, limit: int = 240) -> str:
-    """A stranger's string, safe to show: one line, no control or direction marks, at most ``limit`` long.
-
-    Control characters, surrogates and bidirectional overrides are written as escapes, so that a file name
-    cannot pretend to be another one. Too long a text loses its middle. The template escapes HTML.
-    """
-    raw = str(text)
-    if len(raw) > 4 * limit:  # do not walk through a megabyte of caption
-        raw = raw[: 2 * limit] + "…" + raw[-2 * limit :]
-    line = "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in raw
-    )
-    if len(line) > limit:
-        head = limit * 2 // 3
-        line = line[:head] + "…" + line[len(line) - (limit - head - 1) :]
-    return line
 
 
 def count(n: int) -> str:
