@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genepool.dataset import thumbnail
 from genepool.report._explain import explanations
 from genepool.report._text import count, printable, sentence
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from genepool.records import Case, Decision, Item
     from genepool.store import Catalogue
 
@@ -22,8 +19,6 @@ __all__ = ["Gallery", "Tile", "failing", "fair", "ruled_out", "thumbnails", "unc
 
 SIDE = 96
 """Longest side of a thumbnail, pixels."""
-MAX_PIXELS = 89_478_485
-"""Larger images get no thumbnail; Pillow's own limit, which the scan applies as well."""
 PER_RULE, FAILING, RULED_OUT, DISPUTED, UNCERTAIN = 48, 96, 16, 8, 16
 """Images of the galleries; with 12 pairs, 16 rarest and commonest and 8 most like AI: 184, at most 200."""
 
@@ -202,49 +197,6 @@ def _neighbours(items: Sequence[Item]) -> Iterable[list[Item]]:
 
 
 def _shrink(data: bytes) -> str:
-    """A data URI of at most 96 × 96 pixels, upright, on white; empty where the image does not decode."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    return ""
-                image.draft("RGB", (2 * SIDE, 2 * SIDE))
-                small = _rgb(ImageOps.exif_transpose(image))
-        small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        out = io.BytesIO()
-        small.save(out, "WEBP", quality=62, method=4)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        TypeError,
-        ArithmeticError,
-        LookupError,
-        MemoryError,
-        NotImplementedError,
-        EOFError,
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ):  # what Pillow's decoders and EXIF reader are known to raise on damaged files
-        return ""
-    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
-
-
-def _rgb(image: Image) -> Image:
-    from PIL import Image as PillowImage
-
-    if image.mode.startswith(("I", "F")):
-        low, high = image.getextrema()
-        scale = 255.0 / max(float(high) - float(low), 1e-9)  # type: ignore[arg-type]
-        return image.convert("F").point(lambda v: v * scale - float(low) * scale).convert("RGB")  # type: ignore[arg-type]
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = PillowImage.new("RGBA", layer.size, "white")
-        ground.alpha_composite(layer)
-        return ground.convert("RGB")
-    return image.convert("RGB")
+    """A data URI of at most 96 × 96 pixels; empty where the image does not decode."""
+    small = thumbnail(data, SIDE)
+    return "data:image/webp;base64," + base64.b64encode(small).decode() if small else ""
