@@ -20,6 +20,7 @@ from typing import Any, Literal
 from genepool.errors import ConfigError
 
 __all__ = [
+    "ComputeConfig",
     "Config",
     "DetectionConfig",
     "DiversityConfig",
@@ -170,6 +171,18 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputeConfig:
+    """Where embedders and detectors run."""
+
+    provider: Literal["cpu", "cuda", "auto"] = _doc(
+        "cpu", "cuda: a card, else the processor with a warning; auto: a card where there is one"
+    )
+    batch: int = _doc(
+        0, "images a model is shown at once; 0 = one on the processor, measured on a card", low=0, high=1024
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerConfig:
     """The log."""
 
@@ -191,6 +204,7 @@ class Config:
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
     scan: ScanConfig = field(default_factory=ScanConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     ledger: LedgerConfig = field(default_factory=LedgerConfig)
 
     def with_(self, **changes: Any) -> Config:

@@ -164,6 +164,10 @@ def render(decision: Decision, *, report: Path | None = None) -> str:
     if aside := len(decision.set_aside):
         reasons = ", ".join(f"{n:,} {why}" for why, n in decision.to_json()["set_aside"]["cases"].items())
         lines.append(f"  {'set aside':<11} {aside:,}: {reasons}")
+    if changes := decision.extra.get("changes"):
+        counts = ", ".join(f"{found['n']:,} {kind}" for kind, found in changes.items() if found["n"])
+        lines.append(f"  {'since then':<11} {counts}")
+    lines += [f"  {'remark':<11} {text}" for text in decision.extra.get("remarks", ())]
     lines += ["", _verdict(decision)]
     for failure in decision.failures:
         mark = "?" if failure.status == "undecided" else "✗"

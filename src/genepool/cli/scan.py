@@ -16,7 +16,7 @@ from genepool.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from genepool.store import Catalogue
+    from genepool.store import Catalogue, Changes
 
 __all__ = ["command"]
 
@@ -74,6 +74,8 @@ def summary(catalogue: Catalogue) -> dict[str, Any]:
         "workers": stats.workers,
         "probe_failures": dict(stats.failures),
         "damaged_parts": list(stats.damaged),
+        "changes": None if stats.changes is None else stats.changes.to_json(),
+        "remarks": list(stats.remarks),
         "set_aside": {
             "n": len(cases),
             "cases": _counted([case.reason for case in cases]),
@@ -91,6 +93,7 @@ def lines(catalogue: Catalogue) -> list[str]:
         f"{catalogue.dataset.uri}: {catalogue.n:,} images "
         f"({stats.n_new:,} read, {stats.n_reused:,} known) in {stats.seconds:.1f} s{speed}"
     ]
+    out += _changed(stats.changes)
     if cases:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in _counted([c.reason for c in cases]).items())
         out.append(f"set aside: {len(cases):,} ({reasons})")
@@ -99,7 +102,23 @@ def lines(catalogue: Catalogue) -> list[str]:
             out.append(f"  … and {len(cases) - _SHOWN:,} more: genepool scan PATH --format json")
     out += [f"probe {name} failed on {n:,} images: see column `note`" for name, n in stats.failures.items()]
     out += [f"damaged and read anew: {part}" for part in stats.damaged]
+    out += [f"remark: {text}" for text in stats.remarks]
     out += [f"workspace: {catalogue.workspace.root}", f"next: genepool check {catalogue.dataset.uri}"]
+    return out
+
+
+def _changed(changes: Changes | None) -> list[str]:
+    """What became of the set since its last scan, the first images named."""
+    if not changes:
+        return []
+    kinds = (("added", "+"), ("removed", "-"), ("changed", "~"))
+    counts = ", ".join(f"{n:,} {kind}" for kind, _ in kinds if (n := getattr(changes, kind)))
+    out = [f"since the last scan: {counts}"]
+    for kind, sign in kinds:
+        named = changes.uris.get(kind, ())[:_SHOWN]
+        out += [f"  {sign} {uri}" for uri in named]
+        if (more := getattr(changes, kind) - len(named)) > 0:
+            out.append(f"  {sign} … and {more:,} more")
     return out
 
 

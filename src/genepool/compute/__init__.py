@@ -2,11 +2,24 @@
 
 `open_session` starts a model where the configuration (``compute.provider``) wants it and says where it really
 runs; `Batched` shows it pictures, as many at once as the card does best (`tuned`), without a number changing.
+`place` hands the configuration to a plug-in that can use it.
 """
 
 from __future__ import annotations
 
-from genepool.compute._batches import SIZES, Batched, Tuning, tuned
-from genepool.compute._session import PROVIDERS, Opened, open_session
+from genepool.compute._batches import SIZES, Answer, Batched, Tuning, chosen, tuned
+from genepool.compute._session import PROVIDERS, Opened, Placement, open_session, place
 
-__all__ = ["PROVIDERS", "SIZES", "Batched", "Opened", "Tuning", "open_session", "tuned"]
+__all__ = [
+    "PROVIDERS",
+    "SIZES",
+    "Answer",
+    "Batched",
+    "Opened",
+    "Placement",
+    "Tuning",
+    "chosen",
+    "open_session",
+    "place",
+    "tuned",
+]

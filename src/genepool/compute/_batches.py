@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIZES", "Batched", "Tuning", "tuned"]
+__all__ = ["SIZES", "Answer", "Batched", "Tuning", "chosen", "tuned"]
 
 SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 8, 16, 32, 64, 128)}
 """Batch sizes that are tried, by provider."""
@@ -46,13 +46,39 @@ class Tuning:
     equal: tuple[int, ...] = (1,)
 
 
-def tuned(answer: Answer, pictures: NDArray[Any], sizes: Sequence[int]) -> Tuning:
-    """The batch size for a model on this machine; takes about a second on a card, a third on a processor.
+def chosen(answer: Answer, provider: str, batch: int, pictures: Callable[[int], NDArray[Any]]) -> Tuning:
+    """How many pictures a model is shown at once.
+
+    On the processor one at a time: there larger batches gain a few percent for one model, lose for another
+    and hold more pictures in memory. On a card as many as it does best. A number that was asked for is taken
+    as it is; on a card batches are then filled up to it, so that no answer depends on its neighbours.
+
+    Args:
+        answer: The model.
+        provider: Where it runs: ``cpu`` or ``cuda``.
+        batch: The number asked for; 0: none.
+        pictures: Makes that many pictures to try with, first axis.
+    """
+    if batch:
+        return Tuning(batch, filled=provider != "cpu")
+    if provider == "cpu":
+        return Tuning()
+    return tuned(answer, pictures(SIZES[provider][-1]), SIZES[provider])
+
+
+def tuned(
+    answer: Answer,
+    pictures: NDArray[Any],
+    sizes: Sequence[int],
+    clock: Callable[[], float] = time.perf_counter,
+) -> Tuning:
+    """The batch size for a model on this machine, by a short measurement.
 
     Args:
         answer: The model: a batch in, arrays with one row per picture out.
         pictures: At least as many as the largest size, first axis.
         sizes: To try, ascending, 1 first.
+        clock: Seconds.
     """
     alone = [answer(pictures[i : i + 1]) for i in range(min(len(pictures), sizes[-1]))]
     equal, rates = [], {}
@@ -64,7 +90,7 @@ def tuned(answer: Answer, pictures: NDArray[Any], sizes: Sequence[int]) -> Tunin
     if len(equal) < 2 and len(sizes) > 1 and sizes[-1] >= FIXED:
         return Tuning(FIXED, True, {}, tuple(equal))
     for size in equal:
-        rates[size] = _rate(answer, pictures[:size])
+        rates[size] = _rate(answer, pictures[:size], clock)
     best = 1
     for size in equal:
         if rates[size] > rates[best] * _GAIN:
@@ -72,15 +98,15 @@ def tuned(answer: Answer, pictures: NDArray[Any], sizes: Sequence[int]) -> Tunin
     return Tuning(best, False, rates, tuple(equal))
 
 
-def _rate(answer: Answer, batch: NDArray[Any]) -> float:
+def _rate(answer: Answer, batch: NDArray[Any], clock: Callable[[], float]) -> float:
     """Pictures per second, the best of a few short rounds: what disturbs only ever slows down."""
     best = 0.0
     for _ in range(_ROUNDS):
-        n, begun = 0, time.perf_counter()
+        n, begun = 0, clock()
         while True:
             answer(batch)
             n += len(batch)
-            spent = time.perf_counter() - begun
+            spent = clock() - begun
             if spent >= _SECONDS:
                 break
         best = max(best, n / spent)

@@ -6,7 +6,7 @@ import contextlib
 import io
 from typing import Any, NamedTuple
 
-__all__ = ["PROVIDERS", "Opened", "open_session"]
+__all__ = ["PROVIDERS", "Opened", "Placement", "open_session", "place"]
 
 PROVIDERS = ("cpu", "cuda", "auto")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -19,6 +19,23 @@ _OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
 }
 _SILENT = 4
+
+
+class Placement(NamedTuple):
+    """Where a model is wanted, and how many pictures it is to be shown at once (0: measured)."""
+
+    provider: str = "cpu"
+    batch: int = 0
+
+
+def place(plugin: Any, placement: Placement) -> None:
+    """Tell an embedder or detector where to run, if it can choose: if it has a method ``place``.
+
+    Others run where they always do; that is theirs to say.
+    """
+    put = getattr(plugin, "place", None)
+    if callable(put):
+        put(placement)
 
 
 class Opened(NamedTuple):

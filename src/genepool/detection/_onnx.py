@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool.compute import Placement, Tuning, chosen, open_session
 from genepool.detection._detectors import FAILED
 from genepool.detection._naming import check_pin, options_of
 from genepool.detection._pixels import Pixels, read_keys, read_sidecar
@@ -30,6 +31,8 @@ _TYPES: dict[str, Any] = {
 }
 # Beyond this a softmax or sigmoid has saturated: the number says no more than "very sure".
 _EDGE = 1e-7
+MOST = 64
+"""Crops in one call where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class _Ports:
 
 
 class OnnxModel:
-    """One ONNX file that takes RGB crops, run by ONNX Runtime on the CPU with one thread.
+    """One ONNX file that takes RGB crops, run by ONNX Runtime: on the CPU, one thread, or where `place` says.
 
     The file is read once; its SHA-256 is its identity and exactly those bytes are run. Weights in further
     files ("external data") are refused: they would be outside the digest. A preprocessing file beside it
@@ -71,11 +74,17 @@ class OnnxModel:
         self.digest = hashlib.sha256(weights.encode() + sidecar).hexdigest() if sidecar else weights
         if wrong := check_pin(self.name, options.get("sha256"), weights, self.digest):
             raise PluginError(wrong, hint=f"replace {path}, or correct the pin")
+        self._placement, self._tuning = Placement(), Tuning()
         self._session: Any = None
         self._ports: _Ports | None = None
+        self.remarks: tuple[str, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None, "_ports": None}
+
+    def place(self, placement: Placement) -> None:
+        """Choose where the model runs, before `prepare`."""
+        self._placement, self._session, self._ports = placement, None, None
 
     def _read(self) -> bytes:
         try:
@@ -96,26 +105,35 @@ class OnnxModel:
         Raises:
             PluginError: Not an ONNX model, changed since the scan began, or it takes no RGB crops.
         """
-        import onnxruntime as ort
-
         data = self._read()
         found = hashlib.sha256(data).hexdigest()
         if found != self.weights:
             raise self.broken(
                 f"expected sha256 {self.weights[:12]}…, found {found[:12]}…: the file has changed"
             )
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
         try:
-            session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            session, provider, warning = open_session(data, self._placement.provider)
             ports = self._describe(session)
         except PluginError:
             raise
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
             raise self.broken(f"not a model that ONNX Runtime can load: {short(error)}") from error
         self._session, self._ports = session, ports
+        ran = "" if provider == "cpu" else f"detector {self.name} ran on {provider}"
+        self.remarks = tuple(filter(None, (warning or ran,)))
+        self._tuning = Tuning() if ports.batch else self._tuned(provider)
+
+    def _tuned(self, provider: str) -> Tuning:
+        """How many crops at once; a model that cannot be run says so on the first picture, not here."""
+        side = self.ports.pixels.side
+
+        def noise(n: int) -> NDArray[np.uint8]:
+            return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+
+        try:
+            return chosen(lambda crops: [self._run(crops)], provider, self._placement.batch, noise)
+        except PluginError:
+            return Tuning()
 
     def _describe(self, session: Any) -> _Ports:
         inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -161,24 +179,30 @@ class OnnxModel:
         """
         ports, found = self.ports, []
         shown = np.stack(crops)
-        step = ports.batch or len(shown)
+        many = self._tuning.size if self._tuning.size > 1 else len(shown)
+        step = ports.batch or min(many, MOST)
         for start in range(0, len(shown), step):
             part = shown[start : start + step]
-            padding = step - len(part)
-            full = np.concatenate([part, np.repeat(part[-1:], padding, axis=0)]) if padding else part
-            pixels = ports.pixels.prepared(full, ports.dtype)
-            if ports.channels_first:
-                pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-            try:
-                (answer,) = self._session.run([ports.output], {ports.input: pixels})
-            except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-                side = ports.pixels.side
-                raise self.broken(f"cannot be run on a {side}-pixel crop: {short(error)}") from error
-            rows = np.asarray(answer)
-            if rows.ndim == 0 or rows.shape[0] != step or rows.size == 0 or rows.dtype.kind not in "fiu":
-                raise self.broken(f"expected one row of numbers per crop ({step}), found shape {rows.shape}")
-            found.append(rows.reshape(step, -1).astype(np.float64)[: len(part)])
+            fill = step - len(part) if ports.batch or self._tuning.filled else 0
+            full = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
+            found.append(self._run(full)[: len(part)])
         return np.concatenate(found)
+
+    def _run(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """One call of the model, ``(n, side, side, 3)`` → ``(n, columns)``."""
+        ports = self.ports
+        pixels = ports.pixels.prepared(crops, ports.dtype)
+        if ports.channels_first:
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        try:
+            (answer,) = self._session.run([ports.output], {ports.input: pixels})
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+            side = ports.pixels.side
+            raise self.broken(f"cannot be run on a {side}-pixel crop: {short(error)}") from error
+        rows, n = np.asarray(answer), len(crops)
+        if rows.ndim == 0 or rows.shape[0] != n or rows.size == 0 or rows.dtype.kind not in "fiu":
+            raise self.broken(f"expected one row of numbers per crop ({n}), found shape {rows.shape}")
+        return np.asarray(rows.reshape(n, -1).astype(np.float64))
 
 
 class OnnxDetector(OnnxModel):
@@ -189,16 +213,32 @@ class OnnxDetector(OnnxModel):
     from.
     """
 
+    @property
+    def batch(self) -> int:
+        """Images that it would rather judge together; 1 before `prepare`."""
+        return self._tuning.size
+
     def score(self, view: ImageView) -> Score:
         """The mean logit, or an abstention.
 
         Raises:
             PluginError: The model's answer does not have the shape that its input promised.
         """
-        crops, reason = self.ports.pixels.views(view)
-        if not crops:
-            return Score(None, reason)
-        logits = self._logits(self.answers(crops))
+        return self.score_all([view])[0]
+
+    def score_all(self, views: Sequence[ImageView]) -> list[Score]:
+        """As `score`, for several images whose crops the model is shown together."""
+        seen = [self.ports.pixels.views(view) for view in views]
+        crops = [crop for each, _ in seen for crop in each]
+        rows = self.answers(crops) if crops else np.zeros((0, 1))
+        scores, at = [], 0
+        for each, reason in seen:
+            scores.append(self._judged(rows[at : at + len(each)]) if each else Score(None, reason))
+            at += len(each)
+        return scores
+
+    def _judged(self, values: NDArray[np.float64]) -> Score:
+        logits = self._logits(values)
         if not np.isfinite(logits).all():
             return Score(None, f"{FAILED}detector {self.name} answered with a number that is not finite")
         return Score(float(np.mean(logits)))

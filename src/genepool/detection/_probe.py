@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from genepool.compute import Placement, place
 from genepool.detection._detectors import FAILED, AbstainingDetector
 from genepool.errors import GenepoolError, PluginError
 from genepool.records import Detector, ImageView, Score
@@ -53,6 +55,7 @@ class DetectionProbe:
                 f"plug-in {spec!r}: expected a detector (name, digest, prepare, score), "
                 f"found {type(detector).__name__}"
             )
+        place(detector, Placement(config.compute.provider, config.compute.batch))
         return cls(detector)
 
     def prepare(self) -> None:
@@ -63,6 +66,28 @@ class DetectionProbe:
         except Exception as error:  # a stranger's model may raise anything
             self._failure = self._named(error)
 
+    @property
+    def batch(self) -> int:
+        """Images that the detector would rather judge together."""
+        return 1 if self._failure else int(getattr(self.detector, "batch", 1))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the detector says of how it runs."""
+        return () if self._failure else tuple(getattr(self.detector, "remarks", ()))
+
+    def foresee(self, views: Sequence[ImageView]) -> None:
+        """Let the detector judge several images at once, if it can; `examine` finds what it said."""
+        judge = getattr(self.detector, "score_all", None)
+        if judge is None or self._failure:
+            return
+        for view, score in zip(views, judge(views), strict=True):
+            _once(view, self._key, partial(_given, score))
+
+    @property
+    def _key(self) -> str:
+        return f"score {self.identity}"
+
     def examine(self, view: ImageView) -> Mapping[str, Any]:
         """The three columns for one image."""
         score = Score(None, self._failure) if self._failure else self._score(view)
@@ -70,7 +95,7 @@ class DetectionProbe:
 
     def _score(self, view: ImageView) -> Score:
         try:
-            score: Any = self.detector.score(view)
+            score: Any = _once(view, self._key, lambda: self.detector.score(view))
         except MemoryError:
             raise
         except Exception as error:  # a stranger's model may raise anything
@@ -89,3 +114,13 @@ class DetectionProbe:
         if isinstance(error, GenepoolError):
             return FAILED + error.message
         return f"{FAILED}detector {self.detector.name}: {type(error).__name__}: {error}"[:300]
+
+
+def _given(score: Any) -> Any:
+    return score
+
+
+def _once(view: ImageView, key: str, make: Callable[[], Any]) -> Any:
+    """What a view remembers; a view that cannot is asked again each time."""
+    once = getattr(view, "once", None)
+    return make() if once is None else once(key, make)

@@ -8,7 +8,7 @@ enlarged to that here, where copies must be found again; the detector looks at t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool.compute import Batched, Placement, chosen, open_session
 from genepool.errors import PluginError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ __all__ = ["SIDE", "HouseEmbedder", "Look", "middle"]
 SIDE = 176
 # Smaller pictures are repeated at their edges up to this: the network's last map needs a few cells.
 LEAST = 64
-_SESSIONS: dict[str, Any] = {}
+_MODELS: dict[tuple[str, Placement], _Model] = {}
+_OUTPUTS = ["style", "copy", "trunk"]
 
 
 class Look(NamedTuple):
@@ -35,7 +37,7 @@ class Look(NamedTuple):
     Attributes:
         style: Unit vector, pictures of one style lie together.
         copy: Unit vector, copies of one picture lie together.
-        trunk: The shared features before both heads, length 1024, at least 0.
+        trunk: The shared features before both heads, length 1536, at least 0.
     """
 
     style: NDArray[np.float32]
@@ -43,8 +45,15 @@ class Look(NamedTuple):
     trunk: NDArray[np.float32]
 
 
+class _Model(NamedTuple):
+    """The network, loaded: pictures ``(n, side, side, 3)`` in, `_OUTPUTS` out; and what to say of it."""
+
+    run: Batched
+    remark: str
+
+
 class HouseEmbedder:
-    """The embedded embedder, run by ONNX Runtime on the CPU with one thread.
+    """The embedded embedder, run by ONNX Runtime: on the CPU with one thread, or where `place` says.
 
     Args:
         path: Another file of the same shape (training uses it); None: the one in the package.
@@ -54,6 +63,8 @@ class HouseEmbedder:
         version: First 12 hex digits of the file's SHA-256.
         dim: Length of the style vector.
         copy_dim: Length of the copy vector.
+        batch: Pictures that it would rather see together; 1 before `prepare`.
+        remarks: Where it runs, when that is not simply the CPU.
 
     Raises:
         PluginError: The file is missing.
@@ -67,10 +78,25 @@ class HouseEmbedder:
         self._path = None if path is None else str(path)
         self.digest = hashlib.sha256(self._read()).hexdigest()
         self.version = self.digest[:12]
-        self._session: Any = None
+        self._placement = Placement()
+        self._model: _Model | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None}
+        return {**self.__dict__, "_model": None}
+
+    def place(self, placement: Placement) -> None:
+        """Choose where the network runs, before `prepare`; the answers are the same within 1e-4."""
+        self._placement, self._model = placement, None
+
+    @property
+    def batch(self) -> int:
+        """Pictures that it would rather see together."""
+        return self._model.run.tuning.size if self._model is not None else 1
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Where it runs, when that is not simply the CPU."""
+        return (self._model.remark,) if self._model is not None and self._model.remark else ()
 
     def _read(self) -> bytes:
         try:
@@ -92,7 +118,7 @@ class HouseEmbedder:
         data = self._read()
         if hashlib.sha256(data).hexdigest() != self.digest:
             raise PluginError("embedder house: its model changed while it was in use", hint="start again")
-        self._session = _loaded(data, self.digest)
+        self._model = _loaded(data, self.digest, self._placement)
 
     def look_at(self, pictures: NDArray[np.uint8]) -> list[Look]:
         """Several pictures of one size at once.
@@ -100,20 +126,30 @@ class HouseEmbedder:
         Args:
             pictures: ``(n, side, side, 3)`` uint8 sRGB, side from 64.
         """
-        if self._session is None:
+        if self._model is None:
             self.prepare()
-        style, copy, trunk = self._session.run(["style", "copy", "trunk"], {"rgb": pictures})
+        assert self._model is not None  # noqa: S101  # prepare() sets it or raises
+        style, copy, trunk = self._model.run(pictures)
         return [Look(*row) for row in zip(style, copy, trunk, strict=True)]
 
     def look(self, view: ImageView) -> Look:
         """One image, computed once however many probes ask."""
 
         def make() -> Look:
-            return self.look_at(_filled(middle(view.thumbnail(SIDE)))[None])[0]
+            return self.look_at(_shown(view)[None])[0]
 
         once = getattr(view, "once", None)
         found: Look = make() if once is None else once(f"house@{self.version}", make)
         return found
+
+    def foresee(self, views: Sequence[ImageView]) -> None:
+        """Compute for several images at once what `look` will then find on each."""
+        key = f"house@{self.version}"
+        new: list[Any] = [view for view in views if hasattr(view, "held") and not view.held(key)]
+        if not new:
+            return
+        for view, look in zip(new, self.look_at(np.stack([_shown(view) for view in new])), strict=True):
+            view.once(key, lambda found=look: found)
 
     def embed(self, view: ImageView) -> NDArray[np.float32]:
         """The style vector of one image: unit length, float32, length `dim`."""
@@ -125,25 +161,38 @@ class HouseEmbedder:
         return {"style": look.style, "copy": look.copy}
 
 
-def _loaded(data: bytes, digest: str) -> Any:
-    """One session per process and model: the embedding probe and the detector look through the same one."""
-    if digest in _SESSIONS:
-        return _SESSIONS[digest]
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+def _loaded(data: bytes, digest: str, placement: Placement) -> _Model:
+    """One per process, model and place: the embedding probe and the detector look through the same one."""
+    if (digest, placement) in _MODELS:
+        return _MODELS[digest, placement]
     try:
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        opened = open_session(data, placement.provider)
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         raise PluginError(
             f"embedder house: not a model that ONNX Runtime can load: {error}",
             hint='reinstall genepool, or set diversity.embedder = "classical"',
         ) from error
-    _SESSIONS[digest] = session
-    return session
+
+    def answer(pictures: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
+        rows: Sequence[NDArray[np.float32]] = opened.session.run(_OUTPUTS, {"rgb": pictures})
+        return rows
+
+    tuning = chosen(answer, opened.provider, placement.batch, _noise)
+    remark = opened.warning or (
+        "" if opened.provider == "cpu" else f"embedder house ran on {opened.provider}"
+    )
+    model = _Model(Batched(answer, tuning), remark)
+    _MODELS[digest, placement] = model
+    return model
+
+
+def _noise(n: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def _shown(view: ImageView) -> NDArray[np.uint8]:
+    """What the network sees of an image, ``(SIDE, SIDE, 3)``."""
+    return _filled(middle(view.thumbnail(SIDE)))
 
 
 def _filled(square: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool.compute import Placement, place
 from genepool.errors import PluginError
 
 if TYPE_CHECKING:
@@ -53,11 +54,29 @@ class EmbeddingProbe:
         """
         from genepool import plugins
 
-        return cls(plugins.create("embedders", config.diversity.embedder))
+        embedder = plugins.create("embedders", config.diversity.embedder)
+        place(embedder, Placement(config.compute.provider, config.compute.batch))
+        return cls(embedder)
 
     def prepare(self) -> None:
         """Load the embedder, once per worker."""
         self._embedder.prepare()
+
+    @property
+    def batch(self) -> int:
+        """Images that the embedder would rather see together."""
+        return int(getattr(self._embedder, "batch", 1))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the embedder says of how it runs."""
+        return tuple(getattr(self._embedder, "remarks", ()))
+
+    def foresee(self, views: Sequence[ImageView]) -> None:
+        """Let the embedder look at several images at once, if it can; `examine` finds what it saw."""
+        look = getattr(self._embedder, "foresee", None)
+        if look is not None:
+            look(views)
 
     def examine(self, view: ImageView) -> Mapping[str, Any]:
         """The vectors of one image.

@@ -340,6 +340,8 @@ def _extra(
             "workers": stats.workers,
         },
         "versions": {"genepool": __version__, "decoders": sorted(_tally(columns.column("decoder")))},
+        **({"changes": stats.changes.to_json(100)} if stats.changes else {}),
+        **({"remarks": list(stats.remarks)} if stats.remarks else {}),
     }
 
 

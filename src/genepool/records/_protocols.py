@@ -70,7 +70,7 @@ class ImageView(Protocol):
         """
 
     # A view may also offer ``once(key, make)``: what ``make()`` returned when this key was first asked for on
-    # this image, so that probes share work.
+    # this image, so that probes share work, and ``held(key)``: whether it was asked for.
 
 
 @runtime_checkable
@@ -92,6 +92,11 @@ class Probe(Protocol):
 
     def examine(self, view: ImageView) -> Mapping[str, Any]:
         """Values for every declared column and vector (a vector: 1-D float array)."""
+
+    # A probe may also offer, after `prepare`, ``batch``: on how many images it would rather work together,
+    # and ``foresee(views)``: compute for some images at once what `examine` will then find through
+    # ``view.once``. It must change no answer; where it fails, every image is examined alone. ``remarks``:
+    # sentences about how it runs, for the record of the scan.
 
 
 @runtime_checkable
@@ -259,9 +264,10 @@ class Job(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """What a finished unit reports: counts only, the rows are already on disk."""
+    """What a finished unit reports: counts and what the probes say of how they ran; rows are on the disk."""
 
     id: str
     n: int
     n_aside: int
     seconds: float = 0.0
+    remarks: tuple[str, ...] = ()

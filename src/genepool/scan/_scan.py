@@ -125,6 +125,8 @@ class _Run:
         self.index = PartIndex(space.parts, plan.digest, vectors=bool(plan.vectors))
         self.workers = 0
         self.rate = 0.0
+        self.kept = 0
+        self.remarks: set[str] = set()
 
     def catalogue(
         self, started: float, progress: Progress | None, known: Listing | None, *, rescan: bool
@@ -140,6 +142,7 @@ class _Run:
                 [self.index.pending(keys) for _, keys in self.listed.keyed(self.plan.digest)]
             )
             n_new = int(pending.sum())
+            self.kept = self.listed.n - n_new
             recording.facts.update(items=self.listed.n, pending=n_new)
             if n_new:
                 self._examine(pending, n_new, progress, recording)
@@ -148,6 +151,8 @@ class _Run:
             assert listing is not None  # noqa: S101  # it was just put in force
             aside = len(listing.aside) + listing.n - listing.n_readable
             recording.facts.update(aside=aside, passing=listing.passing)
+            if listing.remarks:
+                recording.facts["remarks"] = list(listing.remarks)
             if changes is not None:
                 recording.facts["changes"] = changes.to_json(20)
         if self.limits.merge and small_parts(self.space, self.plan.digest) >= self.limits.merge:
@@ -155,7 +160,7 @@ class _Run:
             listing = read_listing(self.space, self.dataset) or listing
         stats = ScanStats(
             n_new=n_new,
-            n_reused=self.listed.n - n_new,
+            n_reused=self.kept,
             n_aside=aside,
             seconds=time.perf_counter() - started,
             images_per_second=self.rate,
@@ -163,6 +168,7 @@ class _Run:
             failures=listing.failures,
             damaged=tuple(f"{name}: {why}" for name, why in self.index.damaged.items()),
             changes=changes,
+            remarks=listing.remarks,
         )
         return Catalogue(self.dataset, self.space, listing, stats)
 
@@ -180,6 +186,7 @@ class _Run:
         for result in self.engine.run(job, self._units(pending, size)):
             done += result.n
             aside += result.n_aside
+            self.remarks.update(result.remarks)
             self.rate = done / max(time.perf_counter() - begun, 1e-9)
             part = f"{self.plan.digest[:8]}-{result.id}"
             self.space.keep_part(part)
@@ -226,8 +233,11 @@ class _Run:
             writer.discard()
             raise
         failures = _failures(Catalogue(self.dataset, self.space, listing)) if self.plan.probes else {}
-        if failures:
-            put_in_force(self.space, folder, replace(listing, failures=failures))
+        if known is not None and known.plan == self.plan.digest and self.kept:
+            self.remarks.update(known.remarks)  # rows that are kept were made under these
+        if failures or self.remarks:
+            told = replace(listing, failures=failures, remarks=tuple(sorted(self.remarks)))
+            put_in_force(self.space, folder, told)
         return compare(folder / known.file, folder / listing.file) if known is not None else None
 
 
@@ -248,6 +258,7 @@ def _reused(known: Listing, started: float) -> ScanStats:
         seconds=time.perf_counter() - started,
         failures=known.failures,
         changes=NOTHING,
+        remarks=known.remarks,
     )
 
 

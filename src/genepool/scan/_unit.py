@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from genepool.scan._view import View
 from genepool.store import PartWriter, part_key, take_parts
 
 _HALF_MAX = 65504.0
+_TOGETHER = 32_000_000
+"""Pixels that may wait in memory for a batch to fill up: a third of what one image may have."""
 _TIMED = re.compile(r"\d+:\d+(?:[;:]|$)")
 """A local file's stamp: size and modification time, then whatever else counts."""
 
@@ -75,12 +77,26 @@ class ScanJob:
         start = time.perf_counter()
         writer = self._writer()
         aside = 0
-        for item, sample in self._samples(unit):
-            row = examine(sample, self.plan)
+        for item, row in self._rows(unit):
             aside += row.get("reason") is not None
             writer.add({**self._identity(item), **row})
         writer.finish(unit.id)
-        return UnitResult(unit.id, len(unit.items), aside, time.perf_counter() - start)
+        said = dict.fromkeys(text for probe in self.plan.probes for text in getattr(probe, "remarks", ()))
+        return UnitResult(unit.id, len(unit.items), aside, time.perf_counter() - start, tuple(said))
+
+    def _rows(self, unit: Unit) -> Iterator[tuple[Item, dict[str, Any]]]:
+        """The rows in the order of the items; images wait for each other as far as the probes want to."""
+        together = max((int(getattr(probe, "batch", 1)) for probe in self.plan.probes), default=1)
+        waiting: list[tuple[Item, _Begun]] = []
+        pixels = 0
+        for item, sample in self._samples(unit):
+            begun = _begin(sample, self.plan)
+            waiting.append((item, begun))
+            pixels += begun.row.get("width", 0) * begun.row.get("height", 0)
+            if len(waiting) >= together or pixels >= _TOGETHER:
+                yield from _ended(waiting, self.plan)
+                waiting, pixels = [], 0
+        yield from _ended(waiting, self.plan)
 
     def quarantine(self, unit: Unit, reason: str) -> UnitResult:
         """Set aside the one item of a unit that killed or stalled its worker."""
@@ -160,6 +176,35 @@ def examine(sample: Sample, plan: Plan) -> dict[str, Any]:
 
     A refused image has ``reason`` and ``message``; everything known up to then is kept.
     """
+    return _end(_begin(sample, plan), plan)
+
+
+class _Begun(NamedTuple):
+    """An image between its core columns and the probes'; ``view`` is None where no probe is asked."""
+
+    row: dict[str, Any]
+    view: View | None
+    notes: list[str]
+
+
+def _ended(waiting: list[tuple[Item, _Begun]], plan: Plan) -> Iterator[tuple[Item, dict[str, Any]]]:
+    """Let the probes see these images together, where they can, then finish each row."""
+    views = [begun.view for _, begun in waiting if begun.view is not None]
+    for probe in plan.probes if len(views) > 1 else ():
+        foresee = getattr(probe, "foresee", None)
+        if foresee is not None and int(getattr(probe, "batch", 1)) > 1:
+            try:
+                foresee(views)
+            except MemoryError:
+                raise
+            except Exception:  # noqa: S112  # each image is asked alone then, and says what is wrong with it
+                continue
+    for item, begun in waiting:
+        yield item, _end(begun, plan)
+
+
+def _begin(sample: Sample, plan: Plan) -> _Begun:
+    """Read, decode and digest one image."""
     import orjson
 
     row: dict[str, Any] = {"caption": _text(sample.caption)}
@@ -168,7 +213,7 @@ def examine(sample: Sample, plan: Plan) -> dict[str, Any]:
     data = sample.data
     if data is None:
         case = sample.case or Case(sample.item.uri, "unreadable", "expected the image's bytes, found none")
-        return {**row, "reason": case.reason, "message": _text(case.message)}
+        return _Begun({**row, "reason": case.reason, "message": _text(case.message)}, None, [])
     row["size"] = len(data)
     row["sha256"] = hashlib.sha256(data).digest()
     notes = [f"{sample.case.reason}: {sample.case.message}"] if sample.case else []
@@ -179,10 +224,18 @@ def examine(sample: Sample, plan: Plan) -> dict[str, Any]:
         _core(row, view, notes)
     except Refusal as refusal:
         row["reason"], row["message"] = refusal.reason, _text(refusal.message)
-    else:
+        return _Begun(row, None, notes)
+    return _Begun(row, view, notes)
+
+
+def _end(begun: _Begun, plan: Plan) -> dict[str, Any]:
+    """The row with the probes' columns."""
+    row, view, notes = begun
+    if view is not None:
         for probe in plan.probes:
             row.update(_ask(probe, view, notes))
-    row["note"] = _text("; ".join(notes)) if notes else None
+    if "size" in row:
+        row["note"] = _text("; ".join(notes)) if notes else None
     return row
 
 

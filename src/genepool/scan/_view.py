@@ -115,6 +115,10 @@ class View:
             self._made[key] = make()
         return self._made[key]
 
+    def held(self, key: str) -> bool:
+        """Whether `once` already has this key."""
+        return key in self._made
+
     def _picture(self) -> Image.Image:
         if self._image is None:
             from PIL import Image

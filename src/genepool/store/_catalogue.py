@@ -44,6 +44,7 @@ class ScanStats:
         failures: Probe name → images on which it failed (their columns are null).
         damaged: Parts that were found damaged, moved aside and read anew.
         changes: What became of the dataset since its last listing; None: there was none.
+        remarks: What the probes said of how they ran when these rows were made, if anything.
     """
 
     n_new: int = 0
@@ -55,6 +56,7 @@ class ScanStats:
     failures: Mapping[str, int] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
     changes: Changes | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Catalogue:

@@ -53,6 +53,7 @@ class Listing:
         aside: What the source refused to list.
         failures: Probe name → images on which it failed.
         passing: Items set aside for a reason that may be gone next time, so that they are tried again.
+        remarks: What the probes said of how they ran, where that is worth telling (a missing card, say).
     """
 
     uri: str
@@ -67,6 +68,7 @@ class Listing:
     aside: tuple[Case, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
     passing: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -88,6 +90,7 @@ class Listing:
             "parts": [[name, list(stamp)] for name, stamp in self.parts],
             "aside": [[c.uri, c.reason, c.message, c.code, c.sha256] for c in self.aside],
             "failures": dict(self.failures),
+            "remarks": list(self.remarks),
         }
 
     @classmethod
@@ -98,6 +101,7 @@ class Listing:
             parts=tuple((name, tuple(stamp)) for name, stamp in data["parts"]),
             aside=tuple(Case(*fields) for fields in data["aside"]),
             failures=data["failures"],
+            remarks=tuple(data.get("remarks", ())),
         )
 
 
@@ -188,9 +192,13 @@ class ListingWriter:
             ]
         )
         with wrapped(self._temporary, "written"):
-            self._writer = pq.ParquetWriter(
-                self._temporary, self._schema, compression="zstd", write_page_checksum=True
-            )
+            try:
+                self._writer = pq.ParquetWriter(
+                    self._temporary, self._schema, compression="zstd", write_page_checksum=True
+                )
+            except OSError:
+                self._temporary.unlink(missing_ok=True)
+                raise
 
     def add(
         self,
