@@ -13,7 +13,7 @@ import pytest
 from genepool import provenance
 from genepool.config import Config
 from genepool.errors import LogError, SourceError, UsageError, WorkspaceError
-from genepool.provenance import Ledger, OriginReport, Signer
+from genepool.provenance import Ledger, OriginReport, Signer, _seal
 from genepool.records import OriginClass
 from genepool.store import Workspace
 from support.ledgers import Images, digest, images, workspace
@@ -208,6 +208,30 @@ def test_a_checked_set_can_be_trained_on_by_its_root(tmp_path: Path) -> None:
     found = images(3)
     provenance.seal(space, found, found.origins("synthetic", 1, 2), {"status": "pass"})
     assert provenance.register_model(space, "m", [(found.root().hex(), None)]).generation == (2, 3)
+
+
+def test_origins_of_many_images_are_sealed_batch_by_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = {"status": "fail", "measures": {}}
+    twice = Images("/data/set", [*images(7).names, images(1).names[0]])
+    logs = []
+    for name, together in (("one", 100), ("many", 3)):
+        monkeypatch.setattr(_seal, "TOGETHER", together)
+        space = workspace(tmp_path, name)
+        sealed = provenance.seal(space, twice, twice.origins("synthetic", 1, 1), decision)
+        assert (sealed.new, sealed.known) == (7, 0)
+        again = provenance.seal(space, twice, twice.origins("synthetic", 1, 1), decision)
+        assert (again.new, again.known) == (0, 7)
+        changed = provenance.seal(space, twice, twice.origins("synthetic", 2, 2), decision)
+        assert (changed.new, changed.known) == (7, 0)
+        logs.append((Ledger.open(space.ledger), sealed))
+        assert not provenance.open_trail(space).problems
+    (one, first), (many, second) = logs
+    # Seven images in batches of three: two more seals a time, the decision still the last entry but one.
+    assert many.size == one.size + 2 * 2
+    assert second.decision == first.decision + 2
+    assert orjson.loads(many.entry(second.decision))["kind"] == "decision"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from genepool.store import Catalogue
 
 __all__ = ["Seal", "seal", "seal_subset"]
+
+
+TOGETHER = 65_536
+"""Origin entries that are appended, and held in memory, together; each such batch has its own seal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +96,12 @@ def seal(
         IntegrityError: The log does not verify.
         WorkspaceError: Not writable.
     """
-    digests = catalogue.table(["sha256", "pixel"])
-    shas = origins["sha256"].to_pylist()
-    if digests["sha256"].to_pylist() != shas:
-        raise UsageError("seal: expected the origins of this catalogue in its order, found others")
-    rows = _Rows(origins, shas, digests["pixel"].to_pylist())
+    rows = _Rows.of(catalogue, origins)
+    shas = rows.shas
     root = catalogue.root()
     with open_writer(workspace, config) as writer:
         fresh = rows.fresh(writer)
-        entries = [rows.entry(at) for at in fresh]
+        entries = rows.append(writer, fresh, root)
         dataset = _dataset_entry(rows, root, config)
         report = sealed_decision(decision)
         known = next((at for at, body in writer.state.datasets if _same(body, dataset)), None)
@@ -164,14 +165,11 @@ def seal_subset(
         UsageError: The origins are not this catalogue's.
         IntegrityError: The log does not verify.
     """
-    digests = catalogue.table(["sha256", "pixel"])
-    shas = origins["sha256"].to_pylist()
-    if digests["sha256"].to_pylist() != shas:
-        raise UsageError("seal: expected the origins of this catalogue in its order, found others")
-    rows = _Rows(origins, shas, digests["pixel"].to_pylist())
+    rows = _Rows.of(catalogue, origins)
+    shas = rows.shas
     root = catalogue.root()
     with open_writer(workspace, config) as writer:
-        entries = [rows.entry(at) for at in rows.fresh(writer)]
+        entries = rows.append(writer, rows.fresh(writer), root)
         dataset = _dataset_entry(rows, root, config)
         if not any(_same(body, dataset) for _, body in writer.state.datasets):
             entries.append(encode(dataset))
@@ -184,26 +182,52 @@ def seal_subset(
 class _Rows:
     """The settled origins as plain columns."""
 
-    def __init__(self, origins: pa.Table, shas: list[bytes], pixels: list[bytes]) -> None:
+    def __init__(self, origins: pa.Table, shas: list[bytes], pixels: pa.Array) -> None:
         self.shas, self.pixels = shas, pixels
-        self.origin: list[str] = [str(value) for value in origins["origin"].to_pylist()]
+        # Equal words share one string: there are few of them, and as many rows as images.
+        self.origin: list[str] = _shared(origins["origin"], str)
         if unknown := set(self.origin) - set(CLASSES):
             raise UsageError(f"seal: expected origins of {', '.join(CLASSES)}, found {sorted(unknown)[0]!r}")
         self.lo: list[int] = [0 if value is None else int(value) for value in origins["lo"].to_pylist()]
         self.hi: list[int | None] = origins["hi"].to_pylist()
-        self.model: list[str] = [clean(value or "") for value in origins["model"].to_pylist()]
+        self.model: list[str] = _shared(origins["model"], lambda value: clean(value or ""))
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, origins: pa.Table) -> _Rows:
+        """The rows of a catalogue with its origins.
+
+        Raises:
+            UsageError: They do not belong together.
+        """
+        digests = catalogue.table(["sha256", "pixel"])
+        shas = origins["sha256"].to_pylist()
+        if digests["sha256"].to_pylist() != shas:
+            raise UsageError("seal: expected the origins of this catalogue in its order, found others")
+        return cls(origins, shas, digests["pixel"].combine_chunks())
+
+    def append(self, writer: Writer, fresh: list[int], root: bytes) -> list[bytes]:
+        """Append the entries of many images batch by batch; the last batch is returned, for more to follow.
+
+        What a crash leaves are sealed origins without a decision; the next check finds them known.
+        """
+        whole = max(0, len(fresh) - 1) // TOGETHER * TOGETHER
+        for at in range(0, whole, TOGETHER):
+            entries = [self.entry(row) for row in fresh[at : at + TOGETHER]]
+            writer.append(entries, "check", {"dataset": root.hex()})
+        return [self.entry(row) for row in fresh[whole:]]
 
     def fresh(self, writer: Writer) -> list[int]:
         """Positions of images (each digest once) whose present origin is not yet in the log."""
         claims = writer.state.claims
         rows = np.flatnonzero((claims.role == 1) & (claims.batch >= 0) & claims.alive)
-        codes = self._codes()
-        image, found = Index(claims.sha[rows]).pairs(as_digests(self.shas))
+        codes, digests = self._codes(), as_digests(self.shas)
+        image, found = Index(claims.sha[rows]).pairs(digests)
         old = np.stack([claims.origin, claims.lo, claims.hi], axis=1)[rows].astype(np.int64)
-        known = np.zeros(len(self.shas), np.bool_)
-        known[image[(old[found] == codes[image]).all(axis=1)]] = True
-        first = {sha: at for at, sha in reversed(list(enumerate(self.shas)))}
-        return sorted(at for at in first.values() if not known[at])
+        due = np.zeros(len(self.shas), np.bool_)
+        # Fixed-width byte strings of equal length are equal where the bytes are.
+        due[np.unique(digests.view("S32").reshape(-1), return_index=True)[1]] = True
+        due[image[(old[found] == codes[image]).all(axis=1)]] = False
+        return np.flatnonzero(due).tolist()
 
     def _codes(self) -> NDArray[np.int64]:
         code = {value: number for number, value in enumerate(CLASSES)}
@@ -215,13 +239,24 @@ class _Rows:
             "kind": "origin",
             "gen": [self.lo[at], self.hi[at]],
             "origin": self.origin[at],
-            "pix": self.pixels[at].hex(),
+            "pix": self.pixels[at].as_py().hex(),
             "role": "check",
             "sha256": self.shas[at].hex(),
         }
         if self.model[at]:
             body["model"] = self.model[at]
         return encode(body)
+
+
+def _shared(values: pa.ChunkedArray, word: Callable[[Any], str]) -> list[str]:
+    """A word for each value of a column; those of equal values are one string."""
+    known: dict[Any, str] = {}
+    found = []
+    for value in values.to_pylist():
+        if value not in known:
+            known[value] = word(value)
+        found.append(known[value])
+    return found
 
 
 def _dataset_entry(rows: _Rows, root: bytes, config: Config | None) -> dict[str, Any]:
