@@ -223,7 +223,9 @@ def test_a_probe_that_fails_on_one_image(tmp_path: Path, monkeypatch: pytest.Mon
     assert all(row["note"] is None for uri, row in table.items() if uri != "poison.jpg")
 
 
-@pytest.mark.parametrize("how", ["abort", "segfault", "hang", "memory"])
+@pytest.mark.parametrize(
+    "how", ["memory", *(pytest.param(how, marks=pytest.mark.soak) for how in ("abort", "segfault", "hang"))]
+)
 def test_a_probe_that_kills_or_stalls_its_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:

@@ -26,6 +26,8 @@ def save(decision: Decision, workspace: Workspace) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from genepool.store import write_atomic
+
     rows: list[tuple[str, str, Case]] = [
         (f.status, f.code, case) for f in decision.failures for case in f.cases
     ]
@@ -40,9 +42,9 @@ def save(decision: Decision, workspace: Workspace) -> None:
             "sha256": pa.array([case.sha256 for _, _, case in rows], pa.string()),
         }
     )
-    partial = workspace.cases.with_name(workspace.cases.name + ".partial")
-    pq.write_table(table, partial, compression="zstd")
-    partial.replace(workspace.cases)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_atomic(workspace.cases, memoryview(sink.getvalue()))
     data = decision.to_json()
     data["titles"] = {name: m.title for name, m in decision.measures.items()}
     workspace.write_json("decision.json", data)

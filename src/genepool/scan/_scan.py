@@ -37,6 +37,7 @@ from genepool.store import (
     compact,
     compare,
     dataset_folder,
+    is_sound,
     item_mark,
     part_key,
     put_in_force,
@@ -100,7 +101,11 @@ def scan(
         if not listed.n:
             dataset.require_images(0, listed.aside)
         known = read_listing(space, dataset)
-        if known is not None and not rescan and _in_force(known, listed, plan, space):
+        if (
+            known is not None
+            and not rescan
+            and _in_force(known, listed, plan, space, dataset_folder(space, dataset))
+        ):
             return Catalogue(dataset, space, known, _reused(known, started))
         with space.lock():
             sweep(space.parts)
@@ -241,13 +246,14 @@ class _Run:
         return compare(folder / known.file, folder / listing.file) if known is not None else None
 
 
-def _in_force(known: Listing, listed: Listed, plan: Plan, space: Workspace) -> bool:
-    """Whether the last listing still describes the dataset, its parts are untouched, and all was settled."""
+def _in_force(known: Listing, listed: Listed, plan: Plan, space: Workspace, folder: Path) -> bool:
+    """Whether the last listing still describes the dataset, is sound like its parts, and all was settled."""
     return (
         known.passing == 0
         and known.plan == plan.digest
         and known.digest == listed.digest
         and len(known.untouched(space.parts)) == len(known.parts)
+        and is_sound(folder, known)
     )
 
 

@@ -237,6 +237,14 @@ def _listing(
             "after a repair makes it anew"
         )
         yield Finding("rows", message, (state,))
+    bare = [
+        part
+        for part in parts
+        if listing.vectors and part in facts and len(part_files(workspace.parts, part)) < 2
+    ]
+    for part in bare:
+        message = f"part {part}.vec.parquet: missing: its images are read anew by the next scan"
+        yield Finding("part", message, tuple(part_files(workspace.parts, part)))
     missing = [part for part in parts if part not in facts]
     if missing:
         message = (

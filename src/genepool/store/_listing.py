@@ -194,7 +194,12 @@ class ListingWriter:
         with wrapped(self._temporary, "written"):
             try:
                 self._writer = pq.ParquetWriter(
-                    self._temporary, self._schema, compression="zstd", write_page_checksum=True
+                    self._temporary,
+                    self._schema,
+                    compression="zstd",
+                    write_page_checksum=True,
+                    # No checksum covers the footer: a flipped bound there would mislead queries.
+                    write_statistics=False,
                 )
             except OSError:
                 self._temporary.unlink(missing_ok=True)
@@ -272,6 +277,16 @@ class ListingWriter:
             self._writer.close()
         with contextlib.suppress(OSError):
             self._temporary.unlink()
+
+
+def is_sound(folder: Path, listing: Listing) -> bool:
+    """Whether a listing's file can be read to its end and holds the rows that it should."""
+    from genepool.errors import WorkspaceError
+
+    try:
+        return sum(batch.num_rows for batch in listing_batches(folder / listing.file, 65536)) == listing.n
+    except WorkspaceError:
+        return False
 
 
 def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa.RecordBatch]:
