@@ -10,6 +10,7 @@ from __future__ import annotations
 from genepool.lab._arms import ARMS
 from genepool.lab._data import Pictures
 from genepool.lab._exchange import Exchange
+from genepool.lab._plots import figures
 from genepool.lab._presets import PRESETS, Preset, load_preset
 from genepool.lab._run import SCHEMA, run
 from genepool.lab._study import Study
@@ -29,6 +30,7 @@ __all__ = [
     "Pictures",
     "Preset",
     "Study",
+    "figures",
     "load_preset",
     "markdown",
     "run",

@@ -2,180 +2,188 @@
 
 from __future__ import annotations
 
+import functools
 import io
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool.degradation import styled
 from genepool.lab._tables import ARTICLE
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from genepool.lab._files import Folder
 
-__all__ = ["grids", "plots"]
+__all__ = ["figures", "grids", "plots"]
 
-_COLOURS = (
-    *("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#e377c2", "#8c564b"),
-    *("#bcbd22", "#393b79", "#637939", "#843c39", "#7b4173", "#3182bd", "#31a354"),
-)
-_MARKS = "osD^vP*X<>hd8pH"
+INK, MUTED, RULE, HUMAN = "#1d1c1a", "#66635d", "#dedad3", "#1b7447"
+_COLOURS = ("#2b5a86", "#b0271f", "#c9a227", "#7a5195", "#d9652b", "#3f9a9a")
+_MARKS = "osD^vP"
+_LINES = len(_COLOURS)
+"""Arms that are drawn as lines; of more, only the last generation is shown, a row each."""
 _PANELS = (
-    ("retention_first", "unique feature retention,\n% of generation 1"),
+    ("retention_first", "unique feature retention, % of generation 1"),
     ("diversity", "style diversity index"),
-    ("variance", "variance,\nshare of human work's"),
+    ("variance", "variance, share of human work's"),
 )
 _COLUMNS = 12
-_LINES = 6  # more than so many arms are unreadable as lines
 
 
-def plots(result: dict[str, Any]) -> dict[str, bytes]:
+def plots(result: Mapping[str, Any]) -> dict[str, bytes]:
     """File name → SVG."""
-    found = {}
-    for study in result["studies"]:
-        crowded = len(study["summary"]["arms"]) > _LINES
-        found[f"{study['name']}.svg"] = (_ranking if crowded else _study)(study)
-    for exchange in result["exchanges"]:
-        found[f"{exchange['name']}.svg"] = _exchange(exchange)
+    return {f"{name}.svg": _svg(draw()) for name, draw in figures(result).items()}
+
+
+def figures(result: Mapping[str, Any]) -> dict[str, Callable[[], Figure]]:
+    """Name of each study and exchange → what draws it as a matplotlib figure.
+
+    Args:
+        result: As `genepool.lab.run` returns it, and ``result.json`` holds it.
+    """
+    found: dict[str, Callable[[], Figure]] = {}
+    for study in result.get("studies", ()):
+        found[study["name"]] = functools.partial(_study, study)
+    for exchange in result.get("exchanges", ()):
+        found[exchange["name"]] = functools.partial(_exchange, exchange)
     return found
 
 
-def _svg(figure: Any) -> bytes:
+def _svg(figure: Figure) -> bytes:
     import matplotlib as mpl
 
     memory = io.BytesIO()
     # Fixed ids and no date: the file changes when the numbers do.
     with mpl.rc_context({"svg.hashsalt": "genepool", "svg.fonttype": "path"}):
-        figure.savefig(memory, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        figure.savefig(memory, format="svg", metadata={"Date": None}, bbox_inches="tight", facecolor="white")
     return memory.getvalue()
 
 
-def _figure(columns: int) -> tuple[Any, Any]:
+def _ends(values: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means, and how far the interval reaches below and above them; 0 where it is not known."""
+    mean = np.array([v["mean"] for v in values], np.float64)
+    low = np.array([v["mean"] if v["lower"] is None else v["lower"] for v in values], np.float64)
+    high = np.array([v["mean"] if v["upper"] is None else v["upper"] for v in values], np.float64)
+    return mean, np.stack([mean - low, high - mean])
+
+
+@styled
+def _study(study: Mapping[str, Any]) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.3 * columns, 4.2), facecolor="white", layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
+    arms = study["summary"]["arms"]
+    many = len(arms) > _LINES
+    height = 1.5 + 0.27 * len(arms) if many else 3.6
+    figure = Figure(figsize=(10, height), layout="constrained")
+    grid = figure.subplots(1, len(_PANELS), squeeze=False, sharey=many)[0]
+    for axes, (name, label) in zip(grid, _PANELS, strict=True):
+        axes.set_title(label.replace(", ", ",\n"), fontsize=10)
+        (_rows if many else _lines)(axes, study, name)
+        axes.set_axisbelow(True)
+    known: dict[str, Any] = {}
+    for axes in grid:
+        handles, labels = axes.get_legend_handles_labels()
+        known = dict(zip(labels, handles, strict=True)) | known
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=5, fontsize=9)
+    seeds = len(study["summary"]["seeds"])
+    count = len(next(iter(arms.values())))
+    what = f"generation {count}" if many else "every generation"
+    figure.suptitle(f"{study['name']}: {what}, means and 95 % intervals over {seeds} seeds", fontsize=11)
+    return figure
 
 
-def _study(study: dict[str, Any]) -> bytes:
-    figure, axes = _figure(len(_PANELS))
+def _lines(axes: Axes, study: Mapping[str, Any], name: str) -> None:
+    """A line for each arm, generation by generation, a little apart."""
     arms = study["summary"]["arms"]
     count = len(next(iter(arms.values())))
-    wide = 0.5 / max(1, len(arms))
-    for axis, (name, label) in zip(axes, _PANELS, strict=True):
-        for k, (arm, rows) in enumerate(arms.items()):
-            known = [(g, row[name]) for g, row in enumerate(rows, 1) if row[name]["mean"] is not None]
-            if not known:
-                continue
+    wide = 0.3 / max(1, len(arms))
+    if name != "variance":
+        claim = [row[1 if name == "retention_first" else 2] for row in ARTICLE[:count]]
+        axes.plot(
+            range(1, len(claim) + 1), claim, "--", color=MUTED, linewidth=1, label="the article's table"
+        )
+    for k, (arm, rows) in enumerate(arms.items()):
+        known = [(g, row[name]) for g, row in enumerate(rows, 1) if row[name]["mean"] is not None]
+        if known:
             at = np.array([g for g, _ in known]) + (k - (len(arms) - 1) / 2) * wide
-            mean = np.array([v["mean"] for _, v in known])
-            low = np.array([v["mean"] if v["lower"] is None else v["lower"] for _, v in known])
-            high = np.array([v["mean"] if v["upper"] is None else v["upper"] for _, v in known])
-            axis.errorbar(
-                at, mean, [mean - low, high - mean], color=_COLOURS[k % len(_COLOURS)], label=arm,
-                marker=_MARKS[k % len(_MARKS)], markersize=4.5, linewidth=1.3, elinewidth=0.9, capsize=2,
+            mean, ends = _ends([v for _, v in known])
+            axes.errorbar(
+                at, mean, ends, color=_COLOURS[k], label=arm, marker=_MARKS[k], markersize=4.5,
+                linewidth=1.4, elinewidth=1, capsize=2,
             )  # fmt: skip
-        if name != "variance":
-            claim = [row[1 if name == "retention_first" else 2] for row in ARTICLE[:count]]
-            axis.plot(range(1, len(claim) + 1), claim, "--", color="#777777", label="the article's table")
-        human = study["summary"]["human_work"].get(name)
-        if human and human["mean"] is not None:
-            axis.axhline(
-                human["mean"], color="#333333", linewidth=0.8, linestyle=":", label="people's own work"
+    human = study["summary"]["human_work"].get(name)
+    if human and human["mean"] is not None:
+        axes.axhline(
+            human["mean"], color=HUMAN, linewidth=1, linestyle=(0, (1, 2)), label="people's own work"
+        )
+    axes.set_xlabel("generation")
+    axes.set_xticks(range(1, count + 1))
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color=RULE, linewidth=0.7)
+
+
+def _rows(axes: Axes, study: Mapping[str, Any], name: str) -> None:
+    """A row for each arm at the last generation: more lines than six are a tangle."""
+    arms = study["summary"]["arms"]
+    for row, generations in enumerate(arms.values()):
+        value = generations[-1][name]
+        if value["mean"] is not None:
+            mean, ends = _ends([value])
+            axes.errorbar(
+                mean, [row], xerr=ends, color=_COLOURS[0], marker="o", markersize=5, elinewidth=1.6, capsize=0
             )
-        axis.set_xlabel("generation")
-        axis.set_ylabel(label)
-        axis.set_xticks(range(1, count + 1))
-        axis.set_ylim(bottom=0)
-        axis.spines[["top", "right"]].set_visible(False)
-    handles: dict[str, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)
-    seeds = len(study["summary"]["seeds"])
-    figure.suptitle(f"{study['name']}: means and 95 % intervals over {seeds} seeds", fontsize=11)
-    return _svg(figure)
+    references = [(study["summary"]["human_work"].get(name), HUMAN, (0, (1, 2)), "people's own work")]
+    first = next(iter(arms.values()))[0][name]
+    references.append((first, MUTED, (0, (4, 3)), "generation 1"))
+    for value, colour, dash, label in references:
+        if value and value["mean"] is not None:
+            axes.axvline(value["mean"], color=colour, linewidth=1.1, linestyle=dash, label=label)
+    axes.set_yticks(range(len(arms)), list(arms))
+    axes.tick_params(axis="y", colors=INK)
+    axes.set_ylim(len(arms) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.grid(axis="both", color=RULE, linewidth=0.7)
 
 
-def _ranking(study: dict[str, Any]) -> bytes:
-    """Every arm's last generation, the most diverse on top; generation 1 and people's work as lines."""
+@styled
+def _exchange(exchange: Mapping[str, Any]) -> Figure:
     from matplotlib.figure import Figure
 
-    arms = study["summary"]["arms"]
-    order = sorted(arms, key=lambda arm: arms[arm][-1]["diversity"]["mean"] or 0.0)
-    figure = Figure(figsize=(12.5, 1.4 + 0.3 * len(order)), facecolor="white", layout="constrained")
-    axes = figure.subplots(1, len(_PANELS), sharey=True)
-    for axis, (name, label) in zip(axes, _PANELS, strict=True):
-        for at, arm in enumerate(order):
-            value = arms[arm][-1][name]
-            if value["mean"] is None:
-                continue
-            sides = [
-                [value["mean"] - (value["mean"] if value["lower"] is None else value["lower"])],
-                [(value["mean"] if value["upper"] is None else value["upper"]) - value["mean"]],
-            ]
-            axis.errorbar(
-                [value["mean"]], [at], xerr=sides, color=_COLOURS[1 if arm == "gate" else 0],
-                marker="o", markersize=4.5, elinewidth=1.2, capsize=2,
-            )  # fmt: skip
-        lines = ((arms[order[0]][0].get(name), "--"), (study["summary"]["human_work"].get(name), ":"))
-        for line, dash in lines:
-            if line and line["mean"] is not None:
-                axis.axvline(line["mean"], color="#555555", linewidth=0.9, linestyle=dash)
-        axis.set_xlabel(label)
-        axis.set_xlim(left=0)
-        axis.set_yticks(range(len(order)), order)
-        axis.grid(axis="y", color="#eeeeee")
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
-    generation, seeds = len(arms[order[0]]), len(study["summary"]["seeds"])
-    figure.suptitle(
-        f"{study['name']}: generation {generation}, means and 95 % intervals over {seeds} seeds; "
-        "dashed: generation 1, dotted: people's own work",
-        fontsize=11,
-    )
-    return _svg(figure)
-
-
-def _exchange(exchange: dict[str, Any]) -> bytes:
-    figure, axes = _figure(2)
+    figure = Figure(figsize=(9, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
     rates = exchange["summary"]["rates"]
     largest = max(r["synthetic"] for r in rates)
     human = exchange["summary"]["human"]
     sizes = sorted(int(n) for n in human)
-    axes[0].errorbar(
-        sizes,
-        [human[str(n)]["mean"] for n in sizes],
-        [
-            [human[str(n)]["mean"] - (human[str(n)]["lower"] or human[str(n)]["mean"]) for n in sizes],
-            [(human[str(n)]["upper"] or human[str(n)]["mean"]) - human[str(n)]["mean"] for n in sizes],
-        ],
-        color="#333333", marker="o", markersize=4, capsize=2,
-    )  # fmt: skip
-    axes[0].set_xscale("log")
-    axes[0].set_xlabel("human pictures trained on")
-    axes[0].set_ylabel("log-likelihood of unseen human pictures")
+    mean, ends = _ends([human[str(n)] for n in sizes])
+    left.errorbar(sizes, mean, ends, color=INK, marker="o", markersize=4, capsize=2)
+    left.set_xscale("log")
+    left.set_xlabel("human pictures trained on")
+    left.set_title("log-likelihood of unseen human pictures", fontsize=10)
+    roots = sorted({r["root"] for r in rates})
+    right.plot(roots, roots, "--", color=MUTED, linewidth=1, label="as many as the root")
     for k, generation in enumerate(sorted({r["generation"] for r in rates})):
         rows = [r for r in rates if r["generation"] == generation and r["synthetic"] == largest]
         rows = [r for r in rows if r["worth"]["mean"] is not None]
-        mean = np.array([r["worth"]["mean"] for r in rows])
-        low = np.array([r["worth"]["lower"] or r["worth"]["mean"] for r in rows])
-        high = np.array([r["worth"]["upper"] or r["worth"]["mean"] for r in rows])
-        axes[1].errorbar(
-            [r["root"] * (1 + 0.04 * k) for r in rows], mean, [mean - low, high - mean],
-            color=_COLOURS[k], marker=_MARKS[k], markersize=4.5, capsize=2, label=f"generation {generation}",
+        mean, ends = _ends([r["worth"] for r in rows])
+        right.errorbar(
+            [r["root"] * (1 + 0.06 * k) for r in rows], mean, ends, color=_COLOURS[k % _LINES],
+            marker=_MARKS[k % _LINES], markersize=4.5, capsize=2, label=f"generation {generation}",
         )  # fmt: skip
-    roots = sorted({r["root"] for r in rates})
-    axes[1].plot(roots, roots, "--", color="#777777", label="as many as the root")
-    axes[1].set_xscale("log")
-    axes[1].set_yscale("log")
-    axes[1].set_xlabel("human pictures at the generator's root")
-    axes[1].set_ylabel(f"worth of {largest:,} machine-made pictures,\nin human pictures")
-    axes[1].legend(frameon=False, fontsize=9)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("human pictures at the generator's root")
+    right.set_title(f"worth of {largest:,} machine-made pictures, in human ones", fontsize=10)
+    for axes in (left, right):
+        axes.grid(axis="y", color=RULE, linewidth=0.7)
+        axes.set_axisbelow(True)
+    handles, labels = right.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    return figure
 
 
 def grids(result: dict[str, Any], folder: Folder) -> dict[str, bytes]:
