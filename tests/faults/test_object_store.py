@@ -247,6 +247,7 @@ room.scan(opened, config=Config(), engine=LocalEngine(1), progress=told)
 """
 
 
+@pytest.mark.soak
 def test_a_killed_writer_s_parts_are_taken_over_by_another_machine(
     tmp_path: Path, s3: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

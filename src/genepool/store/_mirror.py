@@ -89,7 +89,8 @@ class Mirror:
             raise WorkspaceError(
                 f"{self.url}: verdicts were given here while others were published from another machine; "
                 f"those given here are in {self.root / kept}",
-                hint="genepool review export and import carry them over; the workspace goes on without them",
+                hint="copy it as reviews.sqlite into a folder F; genepool review PATH --workspace F --export V.jsonl, "
+                "then --import V.jsonl into this workspace, which goes on without them until then",
             )
 
     def exists(self) -> bool:

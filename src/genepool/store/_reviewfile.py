@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 VERSION = 3
 _FRAMES = 1024
+_PUBLISHED = 30.0
+"""Seconds between two publications of a server's verdicts."""
 
 _FIRST = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -147,6 +151,10 @@ class ReviewFile:
 
     def __init__(self, where: Workspace | Path | str, *, keep: bool = False) -> None:
         self.path = Path(where) if isinstance(where, (str, Path)) else where.reviews
+        # A workspace in an object store hears of what was committed when the file is closed.
+        self._remote = None if isinstance(where, (str, Path)) or not where.url else where
+        self._unpublished = False
+        self._published = time.monotonic()
         self._keep = keep
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -167,7 +175,7 @@ class ReviewFile:
             finally:
                 # Readers keep no handle: a leaked connection would be reported by the interpreter.
                 if not self._keep and not self._writing():
-                    self.close()
+                    self._shut()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -189,6 +197,7 @@ class ReviewFile:
                     connection.rollback()
                     raise
                 connection.commit()
+                self._unpublished = True
             except sqlite3.Error as error:
                 raise self._damage(error) from error
 
@@ -197,7 +206,12 @@ class ReviewFile:
         return [f"{self.path}: {row[0]}" for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
 
     def checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the file, if nobody is in the way; for servers, often."""
+        """Move what the write-ahead log holds into the file, if nobody is in the way; for servers, often.
+
+        In an object store what was committed is published, twice a minute at most.
+        """
+        if time.monotonic() - self._published > _PUBLISHED:
+            self._publish()
         with self._lock:
             if self._connection is not None and not self._writing():
                 try:
@@ -206,7 +220,22 @@ class ReviewFile:
                     raise self._damage(error) from error
 
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
+        """Close the file; the next call opens it again. In an object store what is new is published."""
+        self._shut()
+        self._publish()
+
+    def _publish(self) -> None:
+        if self._remote is None or not self._unpublished:
+            return
+        self._published = time.monotonic()
+        try:
+            self._remote.publish()
+            self._unpublished = False
+        except WorkspaceError as error:
+            # The verdicts are safe on this machine; whoever writes here next publishes them.
+            logging.getLogger("genepool").warning("verdicts are not in the store yet: %s", error.message)
+
+    def _shut(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
