@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from genepool.errors import UsageError
-from genepool.store import Catalogue, inspect, merkle_root
+from genepool.store import Catalogue, _catalogue, inspect, merkle_root
 from support.probes import MeanProbe
 from support.scans import encoded, fill, picture, scanned, use_probes
 
@@ -102,6 +103,52 @@ def test_sql_refuses(catalogue: Catalogue, query: str) -> None:
     with pytest.raises(UsageError, match="sql"):
         catalogue.sql(query)
     assert not Path("/tmp/genepool-must-not-exist.csv").exists()
+
+
+def test_sql_reads_a_flat_copy_of_a_large_set_as_it_reads_the_parts(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uris = catalogue.table(["uri"]).column(0)
+    catalogue.write_origins(pa.table({"uri": uris, "human": [True] * catalogue.n}))
+    some = catalogue.select(["000.jpg", "sub/001.jpg", "cut.jpg"])
+    queries = (
+        "SELECT * FROM assets ORDER BY uri",
+        "SELECT count(*) n, sum(width) w FROM assets",
+        "SELECT a.uri, o.human FROM assets a JOIN origins o USING (uri) ORDER BY 1",
+    )
+    asked = [(whole, query) for whole in (catalogue, some, catalogue.select([])) for query in queries]
+    joined = [whole.sql(query) for whole, query in asked]
+    folder = catalogue.workspace.catalogue
+    assert not list(folder.rglob("rows-*"))
+    monkeypatch.setattr(_catalogue, "LARGE", 1)
+    assert [whole.sql(query).equals(j) for (whole, query), j in zip(asked, joined, strict=True)] == [True] * 9
+    (flat,) = folder.rglob("rows-*")
+    # A damaged copy is let go, and the parts answer; the next question writes it anew.
+    flat.write_bytes(flat.read_bytes()[:100])
+    assert catalogue.sql(queries[0]).equals(joined[0])
+    assert not flat.exists()
+    assert catalogue.sql(queries[0]).equals(joined[0])
+    assert flat.exists()
+    # The copy of a listing that is gone goes with the next one's.
+    old = flat.with_name("rows-listing-of-before.parquet")
+    old.write_bytes(b"")
+    flat.unlink()
+    catalogue.sql(queries[0])
+    assert not old.exists()
+    assert flat.exists()
+
+
+def test_sql_answers_where_no_copy_can_be_written(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_catalogue, "LARGE", 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert catalogue.sql("SELECT count(*) n FROM assets").to_pylist() == [{"n": 21}]
+    assert not [f for f in catalogue.workspace.catalogue.rglob("*") if "rows-" in f.name]
 
 
 def test_origins_are_bound_to_the_listing(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -58,17 +58,31 @@ def query_assets(connection: duckdb.DuckDBPyConnection, query: str, where: str =
     import duckdb
 
     try:
-        statements = connection.extract_statements(query)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise UsageError(f"{where}: expected one SELECT, found {query[:80]!r}")
-        return connection.sql(query).to_arrow_table()
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        raise WorkspaceError(
-            f"{where}: the catalogue cannot be read: {error}", hint="genepool doctor PATH"
-        ) from error
+        with damage_named(where):
+            statements = connection.extract_statements(query)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UsageError(f"{where}: expected one SELECT, found {query[:80]!r}")
+            return connection.sql(query).to_arrow_table()
     except duckdb.Error as error:
         raise UsageError(
             f"{where}: {error}", hint="views: assets, and origins once they are settled"
+        ) from error
+
+
+@contextlib.contextmanager
+def damage_named(where: str = "sql") -> Iterator[None]:
+    """Say of a file behind a view that it cannot be read.
+
+    Raises:
+        WorkspaceError: It cannot.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise WorkspaceError(
+            f"{where}: the catalogue cannot be read: {error}", hint="genepool doctor PATH"
         ) from error
 
 
