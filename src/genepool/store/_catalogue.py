@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.errors import UsageError
+from genepool.errors import UsageError, WorkspaceError
 from genepool.records import Case
 from genepool.store._changes import Changes
 from genepool.store._columns import arrow_type
@@ -20,6 +21,7 @@ from genepool.store._files import write_atomic
 from genepool.store._listing import Listing, dataset_folder, listing_batches
 from genepool.store._merkle import merkle_root
 from genepool.store._parts import CORE_COLUMNS, read_part
+from genepool.store._views import LARGE, flat_copy, view_flat, view_origins, view_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -172,36 +174,43 @@ class Catalogue:
         Raises:
             UsageError: The query is wrong.
         """
-        from genepool.store._query import connect, query_assets, quoted
+        flat = self._flat()
+        try:
+            return self._ask(query, flat)
+        except WorkspaceError:
+            if flat is None:
+                raise
+            # The copy can be damaged like any file; the parts are what counts.
+            with contextlib.suppress(OSError):
+                flat.unlink()
+            return self._ask(query, None)
+
+    def _flat(self) -> Path | None:
+        if self._listing.n_readable < LARGE:
+            return None
+        whole = Catalogue(self.dataset, self.workspace, self._listing, folder=self._folder)
+        return flat_copy(self._folder, self._listing.file, whole.batches(), self._schema(None))
+
+    def _ask(self, query: str, flat: Path | None) -> pa.Table:
+        from genepool.store._query import connect, damage_named, query_assets
 
         parts = [self.workspace.parts / f"{name}.parquet" for name, _ in self._listing.parts]
-        wanted = ", ".join(f'p."{c}"' for c in self.columns if c != "uri")
-        readable = [self.workspace.catalogue]
-        with connect(self.workspace.catalogue, readable) as connection:
-            listing = f"read_parquet({quoted(self._folder / self._listing.file)})"
-            chosen = ""
-            if self._chosen is not None:
-                connection.execute("CREATE TABLE chosen AS SELECT unnest(?) AS uri", [sorted(self._chosen)])
-                chosen = "AND uri IN (SELECT uri FROM chosen)"
-            if parts:
-                files = ", ".join(map(quoted, parts))
-                connection.execute(
-                    "CREATE TABLE names AS SELECT unnest(?) AS filename, unnest(?) AS part",
-                    [[str(p) for p in parts], list(range(len(parts)))],
-                )
-                connection.execute(
-                    f"CREATE VIEW assets AS SELECT l.uri, {wanted} FROM "  # noqa: S608
-                    f"(SELECT * FROM {listing} WHERE readable {chosen}) l "
-                    "JOIN names USING (part) JOIN "
-                    f"read_parquet([{files}], filename = true, file_row_number = true) p "
-                    'ON p.filename = names.filename AND p.file_row_number = l."row"'
-                )
-            else:
-                empty = self._schema(None).empty_table()
-                connection.register("assets", empty)
-            origins = self.origins()
-            if origins is not None:
-                connection.register("origins", origins)
+        with connect(self.workspace.catalogue, [self.workspace.catalogue]) as connection:
+            with damage_named():
+                if flat is not None:
+                    view_flat(connection, flat, self._chosen)
+                elif parts:
+                    listing = self._folder / self._listing.file
+                    view_parts(connection, listing, parts, self.columns, self._chosen)
+                else:
+                    connection.register("assets", self._schema(None).empty_table())
+            # Origins are large too: they are looked at only where the question names them.
+            if "origins" in query.lower():
+                path = self._origins_path(self._chosen)
+                if not view_origins(connection, path, self._identity()):
+                    table = self.origins()
+                    if table is not None:
+                        connection.register("origins", table)
             return query_assets(connection, query)
 
     def root(self) -> bytes:
@@ -268,7 +277,11 @@ class Catalogue:
         sink = pa.BufferOutputStream()
         metadata = {**(table.schema.metadata or {}), b"listing": self._identity()}
         pq.write_table(
-            table.replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True
+            table.replace_schema_metadata(metadata),
+            sink,
+            compression="zstd",
+            write_page_checksum=True,
+            write_statistics=False,
         )
         write_atomic(self._origins_path(self._chosen), memoryview(sink.getvalue()))
 
