@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from genepool.dataset import thumbnail
 from genepool.report._explain import explanations
+from genepool.report._places import pictures
 from genepool.report._text import count, printable, sentence
 
 if TYPE_CHECKING:
-    from genepool.records import Case, Decision, Item
+    from numpy.typing import NDArray
+
+    from genepool.records import Case, Decision
     from genepool.store import Catalogue
 
 __all__ = ["Gallery", "Tile", "failing", "fair", "ruled_out", "thumbnails", "uncertain"]
@@ -116,22 +119,27 @@ def uncertain(origins: Any) -> list[Gallery]:
     """
     if origins is None or not {"uri", "status", "p_human"} <= set(origins.column_names):
         return []
+    import numpy as np
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    def where(status: str) -> NDArray[np.int64]:
+        found = pc.equal(origins["status"], status).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(found.astype(bool))
+
     galleries = []
-    disputed = origins.filter(pc.equal(origins["status"], "disputed"))
-    if disputed.num_rows:
-        galleries.append(
-            _from_table("disputed", "Disputed", "Hard evidence contradicts itself.", disputed, DISPUTED)
-        )
-    unsure = origins.filter(pc.equal(origins["status"], "unknown"))
-    if unsure.num_rows:
-        gap = pc.round(pc.abs(pc.subtract(unsure["p_human"], 0.5)), ndigits=6)
+    if len(disputed := where("disputed")):
+        rows = origins.take(pa.array(disputed[:DISPUTED]))
+        text = "Hard evidence contradicts itself."
+        tiles = _from_table("disputed", "Disputed", text, rows, DISPUTED).tiles
+        galleries.append(Gallery("disputed", "Disputed", text, tiles, len(disputed)))
+    if len(unsure := where("unknown")):
+        gap = np.abs(origins["p_human"].to_numpy()[unsure] - 0.5).round(6)
         # Ties (images without any evidence) keep the order of the catalogue.
-        order = pc.sort_indices(gap)[:UNCERTAIN]
+        order = unsure[np.argsort(gap, kind="stable")[:UNCERTAIN]]
         text = "Nothing trusted speaks for or against a person; nearest to even odds first."
-        tiles = _from_table("uncertain", "Least sure", text, unsure.take(order), UNCERTAIN).tiles
-        galleries.append(Gallery("uncertain", "Least sure", text, tiles, unsure.num_rows))
+        tiles = _from_table("uncertain", "Least sure", text, origins.take(pa.array(order)), UNCERTAIN).tiles
+        galleries.append(Gallery("uncertain", "Least sure", text, tiles, len(unsure)))
     return galleries
 
 
@@ -159,26 +167,13 @@ def _first_reason(row: dict[str, Any]) -> str:
 def thumbnails(catalogue: Catalogue | None, uris: Iterable[str], *, limit: int, room: int) -> dict[str, str]:
     """Small WebP copies as data URIs, at most ``limit`` of them and ``room`` bytes together.
 
-    The dataset is listed until the images are found, and only these are read. What cannot be read or
-    decoded has no entry: a report never fails because of a picture.
+    Only these images are read, at the places that the catalogue knows. What cannot be read or decoded has no
+    entry: a report never fails because of a picture.
     """
     wanted = list(dict.fromkeys(uris))[:limit]
     if catalogue is None or not wanted or room <= 0:
         return {}
-    dataset = catalogue.dataset
-    missing = set(wanted)
-    items: list[Item] = []
-    for item in dataset.items([]):
-        if item.uri in missing:
-            missing.discard(item.uri)
-            items.append(item)
-            if not missing:
-                break
-    made: dict[str, str] = {}
-    for group in _neighbours(items):
-        for sample in dataset.source.read(group):
-            if sample.data is not None and (picture := _shrink(sample.data)):
-                made[sample.item.uri] = picture
+    made = {uri: picture for uri, data in pictures(catalogue, wanted) if (picture := _shrink(data))}
     shown: dict[str, str] = {}
     for uri in wanted:
         picture = made.get(uri, "")
@@ -186,14 +181,6 @@ def thumbnails(catalogue: Catalogue | None, uris: Iterable[str], *, limit: int, 
         if picture and room > 0:
             shown[uri] = picture
     return shown
-
-
-def _neighbours(items: Sequence[Item]) -> Iterable[list[Item]]:
-    """Items of one container together: a source reads one container at a time."""
-    groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(item.path, []).append(item)
-    return groups.values()
 
 
 def _shrink(data: bytes) -> str:
