@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench oracles typescript browser soak-ledger soak-ray clean docs soak-docs
+.PHONY: demo test lint bench oracles typescript browser soak-ledger soak-ray soak-package clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -86,6 +86,10 @@ docs: $(VENV)/.dev
 # Every session and program of the README and the pages in a real shell, and the site in a browser.
 soak-docs: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -m soak -q tests/docs
+
+# Wheel and source distribution, built and tested from the unpacked source alone; CONTRIBUTING's hour as printed; CI snippets.
+soak-package: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak -q tests/packaging
 
 clean:
 	rm -rf $(VENV) $(ORACLES) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

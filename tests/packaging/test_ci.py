@@ -42,7 +42,8 @@ def project(tmp_path):
     for i in range(2):
         Image.fromarray(picture(64, 64, i)).save(root / "pictures" / f"{i}.png")
     (root / "genepool.toml").write_text(
-        '[detection]\ndetector = "none"\n[diversity]\nembedder = "classical"\n[engine]\nworkers = 1\n'
+        '[detection]\ndetector = "none"\n[diversity]\nembedder = "classical"\n'
+        "[engine]\nworkers = 1\n[policy]\ndiversity = 0.0\n"
     )
     return root
 
