@@ -40,22 +40,26 @@ def decision(**changes):
 
 def test_the_hubs_reader_reads_the_header():
     hub = pytest.importorskip("huggingface_hub")
-    text = card("My | set", MANIFEST, TALLIES, decision(), ["CC-BY-4.0", "CC-BY-4.0"])
+    text = card("My | set", MANIFEST, TALLIES, decision(), {"CC-BY-4.0": 1234})
     found = hub.DatasetCard(text)
     assert found.data.license == "cc-by-4.0"
     assert found.data.size_categories == ["1K<n<10K"]
     assert found.data.tags == ["genepool", "provenance", "image"]
     assert found.data.pretty_name == r"My \| set"
     assert found.text.lstrip().startswith("# My")
-    several = hub.DatasetCard(card("x", MANIFEST, TALLIES, None, ["a", "b"])).data
-    assert (several.license, several.license_name) == ("other", "2 licences, one an image")
-    odd = hub.DatasetCard(card("x", MANIFEST, TALLIES, None, ["All rights: mine\n---\nlicense: mit"])).data
+    several = hub.DatasetCard(card("x", MANIFEST, TALLIES, None, {"a": 1000, "b": 234})).data
+    assert (several.license, several.license_name) == ("other", "by image: 2 named, by 1,234 of 1,234 images")
+    some = hub.DatasetCard(card("x", MANIFEST, TALLIES, None, {"CC-BY-4.0": 1})).data
+    assert (some.license, some.license_name) == ("other", "by image: 1 named, by 1 of 1,234 images")
+    odd = hub.DatasetCard(
+        card("x", MANIFEST, TALLIES, None, {"All rights: mine\n---\nlicense: mit": 1234})
+    ).data
     assert odd.license == "other"
-    assert hub.DatasetCard(card('"}\n---', MANIFEST, TALLIES, None, [])).data.license is None
+    assert hub.DatasetCard(card('"}\n---', MANIFEST, TALLIES, None, {})).data.license is None
 
 
 def test_every_number_says_on_what_it_was_measured():
-    text = card("set", MANIFEST, TALLIES, decision(), [])
+    text = card("set", MANIFEST, TALLIES, decision(), {})
     assert "1,234 images, of which 1,000 are verified human work." in text
     assert "failed genepool's check (GP303)" in text
     assert (
@@ -71,11 +75,11 @@ def test_every_number_says_on_what_it_was_measured():
     assert "/home/me" not in text, "no place of the machine that made it"
     assert "/data/set" not in text
     same = decision(extra={"ledger": LEDGER, "approved": {"n": 1234, "root": MANIFEST.root}}, status="pass")
-    assert "Measured on exactly these images." in card("set", MANIFEST, TALLIES, same, [])
+    assert "Measured on exactly these images." in card("set", MANIFEST, TALLIES, same, {})
 
 
 def test_without_a_decision_nothing_is_promised():
-    text = card("set", MANIFEST, TALLIES, None, [])
+    text = card("set", MANIFEST, TALLIES, None, {})
     assert "exported without a decision" in text
     assert "## Numbers" not in text
     assert "## Log" not in text

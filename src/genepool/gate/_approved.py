@@ -116,7 +116,7 @@ class _Known:
         self._declared = catalogue.table(["declared"]).column("declared").combine_chunks()
         self._row = {uri: i for i, uri in enumerate(origins.column("uri").to_pylist())}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in ("origin", "tier", "generation")}
-        self.licenses: set[str] = set()
+        self.licenses: Counter[str] = Counter()
 
     def __call__(self, uri: str) -> Mapping[str, Any]:
         row = self._row[uri]
@@ -132,11 +132,10 @@ class _Known:
     def _license(self, text: str | None) -> None:
         import orjson
 
-        # Ten different licences are as good as any number of them: the card says only that they differ.
-        if text and "license" in text and len(self.licenses) < 10:
+        if text and "license" in text:
             declared = orjson.loads(text)
             if isinstance(declared, dict) and isinstance(declared.get("license"), str):
-                self.licenses.add(declared["license"])
+                self.licenses[declared["license"]] += 1
 
     def tallies(self) -> dict[str, dict[str, int]]:
         """Counts over the images that were written, the commonest first."""

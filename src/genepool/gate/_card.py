@@ -6,7 +6,7 @@ Every number stands with its interval, n and method, and says on which images it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def card(
     manifest: Manifest,
     tallies: Mapping[str, Mapping[str, int]],
     decision: Decision | None,
-    licenses: Iterable[str],
+    licenses: Mapping[str, int],
 ) -> str:
     """The text of ``README.md``.
 
@@ -49,10 +49,10 @@ def card(
         manifest: What was written.
         tallies: ``origin``, ``tier`` and ``generation`` of the images that were written, counted.
         decision: Of the last check on the set that these images come from; None: there was none.
-        licenses: Every licence that a sidecar names.
+        licenses: Licence that a sidecar names → how many images name it.
     """
     parts = [
-        _front(title, manifest, sorted(set(licenses))),
+        _front(title, manifest, licenses),
         f"# {_plain(title)}\n",
         _summary(manifest, tallies, decision),
         _table("Origins", "How it is known", tallies.get("tier", {}), _TIERS),
@@ -65,7 +65,7 @@ def card(
     return "\n".join(part for part in parts if part)
 
 
-def _front(title: str, manifest: Manifest, licenses: list[str]) -> str:
+def _front(title: str, manifest: Manifest, licenses: Mapping[str, int]) -> str:
     """The YAML header; its values are JSON, of which YAML 1.2 is a superset (section 1.3)."""
     import orjson
 
@@ -75,14 +75,17 @@ def _front(title: str, manifest: Manifest, licenses: list[str]) -> str:
         "size_categories": [size],
         "tags": ["genepool", "provenance", "image"],
     }
-    if len(licenses) == 1:
-        word = licenses[0].strip().lower().replace(" ", "-")
+    named = sum(licenses.values())
+    if len(licenses) == 1 and named == manifest.n:
+        (name,) = licenses
+        word = name.strip().lower().replace(" ", "-")
         fields["license"] = word if _LICENSE.fullmatch(word) else "other"
         if fields["license"] == "other":
-            fields["license_name"] = _plain(licenses[0])[:100]
+            fields["license_name"] = _plain(name)[:100]
     elif licenses:
+        # One image under a licence does not put the others under it.
         fields["license"] = "other"
-        fields["license_name"] = f"{len(licenses)} licences, one an image"
+        fields["license_name"] = f"by image: {len(licenses)} named, by {named:,} of {manifest.n:,} images"
     lines = [f"{key}: {orjson.dumps(value).decode()}" for key, value in sorted(fields.items())]
     return "\n".join(["---", *lines, "---", ""])
 
@@ -143,8 +146,9 @@ def _numbers(manifest: Manifest, decision: Decision | None) -> str:
 
 
 def _row(m: Measure) -> str:
-    value = "" if m.value is None else f"{m.value:.0f}" if m.name == "generation" else f"{m.value:.3f}"
-    ends = "" if m.lower is None or m.upper is None else f"[{m.lower:.3f}, {m.upper:.3f}]"
+    digits = 0 if m.name == "generation" else 3
+    value = "" if m.value is None else f"{m.value:.{digits}f}"
+    ends = "" if m.lower is None or m.upper is None else f"[{m.lower:.{digits}f}, {m.upper:.{digits}f}]"
     bound = "" if m.bound is None else f"{m.bound_kind} {m.bound:g}"
     title = "guaranteed human ratio" if m.name == "human_ratio" else m.title
     return f"| {title} | {value} | {ends} | {m.n:,} | {bound} | {_plain(m.method)} |"
