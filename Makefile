@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench oracles typescript browser soak-ledger soak-ray soak-package clean docs soak-docs
+.PHONY: demo test lint bench oracles typescript browser soak-ledger soak-faults soak-ray soak-package clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -72,7 +72,11 @@ browser: $(VENV)/.dev
 
 # Every flipped bit, 200 kills, power loss at every moment many times over.
 soak-ledger: $(VENV)/.dev
-	$(BIN)/python -m pytest -m soak -q -n auto tests/attacks tests/faults tests/provenance
+	$(BIN)/python -m pytest -m soak -q -n auto tests/attacks tests/faults/test_ledger_faults.py tests/faults/test_power_loss.py tests/provenance
+
+# Checks killed at 50 moments, disks full and frozen before every kind of write, merges killed as each file is published.
+soak-faults: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak -q -n auto tests/faults/test_scan_kill.py tests/faults/test_check_kill.py tests/faults/test_disks.py tests/faults/test_bad_decoders.py tests/store/test_compaction.py tests/scan/test_scan.py
 
 # Real Ray clusters of several nodes on this machine: results, faults, signals, a lost node, no reports.
 soak-ray: $(VENV)/.dev

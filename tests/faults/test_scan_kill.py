@@ -46,8 +46,12 @@ def expected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dic
 
 
 # Before any unit, in the middle (a delay lands inside a unit or a write), and at the end.
+SOAK = [(0, 0.0), (1, 0.0), (N // 2, 0.05), (N, 0.0)]
+
+
 @pytest.mark.parametrize(
-    ("after", "delay"), [(0, 0.0), (0, 0.5), (1, 0.0), (1, 0.13), (N // 2, 0.05), (N, 0.0), (N, 0.004)]
+    ("after", "delay"),
+    [(0, 0.5), (1, 0.13), (N, 0.004), *(pytest.param(*each, marks=pytest.mark.soak) for each in SOAK)],
 )
 def test_killed_and_resumed(
     folder: Path,
@@ -81,5 +85,8 @@ def test_killed_and_resumed(
     assert resumed.stats.damaged == ()
     assert rows(resumed) == expected
     assert store.inspect(resumed.workspace).problems == ()
+    outcomes = [run.outcome for run in store.Journal(resumed.workspace).runs()]
+    assert outcomes in (["killed", "finished"], ["finished"], ["finished", "finished"])
+    assert outcomes == ["killed", "finished"] or done == N
     assert not list(space.rglob(".*.tmp"))
     assert scanned(folder, space).stats.n_new == 0

@@ -164,7 +164,8 @@ from genepool.store import Workspace, compact
 from support.moments import die_at
 space = Workspace(sys.argv[1])
 with space.lock():
-    compact(Workspace(sys.argv[1]), drop=sys.argv[3] == "drop") if die_at(space.root, int(sys.argv[2])) else None
+    die_at(space.root, int(sys.argv[2]))
+    compact(space, drop=sys.argv[3] == "drop")
 print("end")
 """
 
