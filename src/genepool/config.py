@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import tomllib
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from genepool._toml import TomlProblem, parse_toml
 from genepool.errors import ConfigError
 
 __all__ = [
@@ -36,6 +37,10 @@ __all__ = [
     "load",
     "parse",
 ]
+
+
+_LARGE = 2**63
+"""What the configuration is written to, JSON and the log, holds integers of 64 bits."""
 
 
 def _doc(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
@@ -285,6 +290,8 @@ def _check(value: Any, hint: Any, spec: dataclasses.Field[Any], name: str, where
         if not isinstance(value, (list, tuple)) or not all(map(_weight if numbers else _is_text, value)):
             raise wrong("a list of finite numbers from 0" if numbers else "a list of strings")
         return tuple(map(float, value)) if numbers else tuple(value)
+    if isinstance(value, int) and not -_LARGE <= value < _LARGE:
+        raise wrong("a number of at most 64 bits")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if (
@@ -310,7 +317,8 @@ def _is_text(value: Any) -> bool:
 
 
 def _weight(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 <= value <= sys.float_info.max
 
 
 def _line(text: str, key: str) -> str:
@@ -348,10 +356,10 @@ def load(path: str | Path | None = None) -> Config:
 def _toml(path: Path) -> tuple[dict[str, Any], str]:
     try:
         text = path.read_text("utf-8")
-        return tomllib.loads(text), text
+        return parse_toml(text), text
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file", hint="genepool init writes one") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, TomlProblem) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
 
 

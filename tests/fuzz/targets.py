@@ -214,6 +214,7 @@ def toml(data: bytes) -> None:
     path.write_bytes(data)
     found = config.load(path)
     check(config.parse(found.to_json()) == found, "not the same after a round trip")
+    orjson.dumps(found.to_json())  # the decision's record holds it
 
 
 # --------------------------------------------------------------------------------------------- log

@@ -23,7 +23,6 @@ by commas; a file ``<model>.toml`` beside it says the same in TOML and outranks 
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genepool._toml import TomlProblem, parse_toml
 from genepool.errors import PluginError
 from genepool.records import ImageView
 
@@ -93,10 +93,10 @@ def read_sidecar(path: Path, fail: Fail) -> tuple[dict[str, str], bytes]:
     place = path.with_name(path.name + ".toml")
     try:
         data = place.read_bytes()
-        content = tomllib.loads(data.decode())
+        content = parse_toml(data.decode())
     except (FileNotFoundError, NotADirectoryError):
         return {}, b""
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, TomlProblem) as error:
         raise fail(f"{place}: expected TOML: {error}") from error
     unknown = sorted(set(content) - set(KEYS))
     if unknown:

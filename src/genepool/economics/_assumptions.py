@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genepool._toml import TomlProblem, parse_toml
 from genepool.errors import ConfigError, UsageError
 
 __all__ = ["Assumption", "Assumptions", "Strategy", "most_of", "template"]
@@ -112,12 +112,12 @@ class Assumptions:
         """
         place = Path(path)
         try:
-            data = tomllib.loads(place.read_text(encoding="utf-8"))
+            data = parse_toml(place.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(
                 f"{place}: {error.strerror or error}", hint="genepool cost --init-assumptions FILE writes one"
             ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (TomlProblem, UnicodeDecodeError) as error:
             raise ConfigError(f"{place}: {error}") from None
         return cls.default().changed(data, str(place))
 
@@ -196,7 +196,7 @@ def most_of(name: str) -> float:
 
 @functools.cache
 def _default() -> Assumptions:
-    data = tomllib.loads(template())
+    data = parse_toml(template())
     strategies = data.pop("strategies")
     numbers = {}
     for group, table in data.items():

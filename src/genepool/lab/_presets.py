@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from genepool._toml import TomlProblem, parse_toml
 from genepool.errors import ConfigError, UsageError
 from genepool.lab._exchange import Exchange
 from genepool.lab._study import Study
@@ -78,10 +78,13 @@ def load_preset(name: str) -> Preset:
         path = Path(name)
         if path.suffix != ".toml" or not path.is_file():
             raise UsageError(f"preset: expected {', '.join(PRESETS)} or a .toml file, found {name!r}")
-        text = path.read_text("utf-8")
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{name}: not TOML: {error}") from None
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except TomlProblem as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None
     return _built(name, data)
 

@@ -21,12 +21,12 @@ revokes the old key. That an image is AI is believed from anyone.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from genepool._toml import TomlProblem, parse_toml
 from genepool.config import Config, config_directory
 from genepool.errors import ConfigError, PolicyError, SignatureError
 from genepool.provenance._note import Verifier
@@ -105,10 +105,10 @@ def load_trust(config: Config | None, own: Sequence[Verifier] | Verifier | None,
 
 def _read(path: Path) -> tuple[list[Any], LogPolicy | None]:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = parse_toml(path.read_text("utf-8"))
     except FileNotFoundError:
         raise PolicyError(f"{path}: no such trust policy") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, TomlProblem) as error:
         raise PolicyError(f"{path}: not a readable TOML file: {error}") from None
     _only(data, _TABLES, str(path))
     if data.get("schema", 1) != 1 or not isinstance(data.get("keys", []), list):
