@@ -145,9 +145,8 @@ def gallery(rows: Mapping[str, Sequence[tuple[str, bytes]]]) -> Figure:
 
     across = max([1, *(len(row) for row in rows.values())])
     figure = Figure(figsize=(1.15 * across, 1.75 * max(1, len(rows))), layout="constrained")
-    for strip, (title, row) in zip(
-        np.atleast_1d(figure.subfigures(max(1, len(rows)), 1)), rows.items(), strict=False
-    ):
+    strips: Any = figure.subfigures(max(1, len(rows)), 1, squeeze=False)
+    for strip, (title, row) in zip(strips[:, 0], rows.items(), strict=False):
         strip.suptitle(title if row else f"{title}: none", x=0.01, ha="left", fontsize=12)
         for axes in (cells := strip.subplots(1, across, squeeze=False)[0]):
             axes.set_axis_off()

@@ -90,7 +90,10 @@ def costs(catalogue: Catalogue | None) -> Losses | None:
 
 def _generations(found: DegradationReport) -> dict[str, Table]:
     head, *rows = found.rows()
-    tables = {"generations": (_ARTICLE, found.article_rows()[2:]), "mechanisms": (head, rows)}
+    tables: dict[str, Table] = {
+        "generations": (_ARTICLE, found.article_rows()[2:]),
+        "mechanisms": (head, rows),
+    }
     base = found.baseline
     if base is not None and base.spectrum:
         from genepool.degradation import frequencies
@@ -130,7 +133,7 @@ def _strategies(found: CostReport) -> dict[str, Table]:
         for m in range(len(base.cumulative))
     ]
     head, *spent = found.costs()
-    swings = [
+    swings: list[tuple[str, ...]] = [
         (one.name, f"{one.low:g} to {one.high:g}", f"{one.at_low / 1e3:,.0f}", f"{one.at_high / 1e3:,.0f}")
         for one in found.swings
     ]
