@@ -65,7 +65,7 @@ def test_check_of_a_bucket_with_a_workspace_in_it(
     (tmp_path / "genepool.toml").write_text(LIGHT)
     options = ("--config", str(tmp_path / "genepool.toml"), "--workers", "1")
     url, place = s3.upload(data), f"{s3.url}/ws"
-    near = verb(capsys, "check", str(data), "--workspace", str(tmp_path / "near"), *options)
+    near = verb(capsys, "gate", str(data), "--workspace", str(tmp_path / "near"), *options)
     far = verb(capsys, "check", url, "--workspace", place, *options)
     assert far[0] == near[0]
     assert essence(far[1]) == essence(near[1])
@@ -86,7 +86,9 @@ def test_check_of_a_bucket_with_a_workspace_in_it(
     assert s3.proxy.count("PUT", "") == 0
     shown = verb(capsys, "ledger", "show", "--workspace", place)
     assert shown[1]["size"] == again[1]["ledger"]["size"]
-    assert verb(capsys, "doctor", url, "--workspace", place)[1]["problems"] == []
+    code, health = verb(capsys, "doctor", url, "--workspace", place)
+    assert (code, health["problems"], health["workspace"]["entries"]) == (0, [], shown[1]["size"])
+    assert health["workspace"]["parts"] == 1
 
 
 def test_another_machine_finds_all_of_it(
@@ -184,6 +186,16 @@ def test_what_an_interrupted_writer_left_is_published_by_the_next(
     space.publish()
     other_machine(place, monkeypatch)
     assert scanned(data, place).stats.n_new == 0  # and now all do
+
+
+def test_verbs_that_take_no_lock_publish_too(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = verb(capsys, "register", "model", "painter", "--trained-on", "unknown", "--workspace", place)
+    assert code == 0
+    second = other_machine(place, monkeypatch)
+    assert (second.root / "workspace.json").exists()
+    assert set(provenance.open_trail(second, Config()).models) == {"painter"}
 
 
 def interrupted(*arguments: object) -> None:

@@ -51,10 +51,10 @@ def rotate(output: str, config_file: str | None, workspace: str | None) -> int:
     from genepool import provenance, store
 
     config = settings(config_file)
-    place = Path(workspace) if workspace else _nearby()
+    place = workspace or _nearby()
     own = provenance.rotate_key(config)
     moved = ""
-    if place is not None and (place / "ledger" / "checkpoint").is_file():
+    if place is not None and ("://" in str(place) or Path(place, "ledger", "checkpoint").is_file()):
         moved = str(provenance.take_over(store.Workspace(place), config) or "")
     if output == "json":
         facts = {"id": own.signer.verifier.id, "vkey": own.signer.verifier.vkey, "place": own.place}
@@ -81,7 +81,7 @@ def revoke(vkey: str, since: int | None, output: str, config_file: str | None, w
     """Revoke an attestor's key (its vkey text) in the workspace's log, from now on or from an index on."""
     from genepool import provenance, store
 
-    place = Path(workspace) if workspace else nearby_workspace()
+    place = workspace or nearby_workspace()
     index = provenance.revoke_key(store.Workspace(place), vkey, since=since, config=settings(config_file))
     if output == "json":
         emit_json({"schema": "genepool.revocation/1", "index": index, "since": since, "vkey": vkey})

@@ -128,7 +128,7 @@ def withdraw(
     config = settings(config_file)
     digests = [digest_of(image) for image in images]
     near = digests[0][1] if digests and (digests[0][1] / "ledger").is_dir() else None
-    place = store.Workspace(Path(workspace) if workspace else near or nearby_workspace())
+    place = store.Workspace(workspace or near or nearby_workspace())
     trail = provenance.open_trail(place, config)
     traces = [provenance.trace_image(trail, sha) for sha, _ in digests]
     traces += [provenance.trace_cohort(trail, cohort)] if cohort is not None else []

@@ -101,6 +101,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         result = cli.main(args=argv, prog_name="genepool", standalone_mode=False)
         sys.stdout.flush()
+        _publish()
         sys.exit(result if isinstance(result, int) else 0)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
@@ -124,3 +125,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
         click.echo(f"GP010 {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
         click.echo("  → genepool explain GP010", err=True)
         sys.exit(3)
+
+
+def _publish() -> None:
+    """Let what the verb changed in workspaces of object stores reach them; most verbs open none."""
+    if "genepool.store" in sys.modules:
+        from genepool.store import publish_opened
+
+        publish_opened()

@@ -162,7 +162,10 @@ def _workspace(
     from genepool.errors import WorkspaceError
     from genepool.store import Workspace, mend_mark
 
-    place = Path(workspace or path or "")
+    named = workspace or path or ""
+    if "://" in named:
+        return _remote_workspace(named, config, problems, mend=mend, merge=merge)
+    place = Path(named)
     if workspace is None and not (place / "workspace.json").exists():
         place = place.absolute().with_name(place.absolute().name + ".genepool")
     if not place.exists():
@@ -174,6 +177,18 @@ def _workspace(
         problems.append(error.message)
         return {"path": str(place), "exists": True}
     return {"path": str(place), "exists": True, **_state(space, config, problems, actions, mend, merge)}
+
+
+def _remote_workspace(
+    url: str, config: Config, problems: list[str], *, mend: bool, merge: bool
+) -> dict[str, Any]:
+    """The same of a workspace in an object store: its copy on this machine is looked at."""
+    from genepool.store import Workspace
+
+    space = Workspace(url)
+    if not (space.root / "workspace.json").exists():
+        return {"path": url, "exists": False}
+    return {"path": url, "exists": True, **_state(space, config, problems, [], mend, merge)}
 
 
 def _state(

@@ -60,7 +60,7 @@ def traced(what: str, workspace: str | None, config: Config) -> tuple[Trail, Tra
     is_file = Path(what).is_file()
     near = digest_of(what)[1] if is_file else None
     usable = near if near is not None and (near / "ledger").is_dir() else None
-    place = store.Workspace(Path(workspace) if workspace else usable or nearby_workspace())
+    place = store.Workspace(workspace or usable or nearby_workspace())
     trail = provenance.open_trail(place, config)
     if is_file:
         return trail, provenance.trace_image(trail, digest_of(what)[0])

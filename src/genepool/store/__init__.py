@@ -37,7 +37,7 @@ from genepool.store._parts import (
 from genepool.store._repair import mend_mark, repair
 from genepool.store._reviewqueue import SKETCH, Asked, Carried, Draw, ReviewRecord, Vote, same_set
 from genepool.store._verdicts import Verdicts, check_verdict
-from genepool.store._workspace import Workspace, find_workspace, workspace_for
+from genepool.store._workspace import Workspace, find_workspace, publish_opened, workspace_for
 
 __all__ = [
     "CORE_COLUMNS",
@@ -79,6 +79,7 @@ __all__ = [
     "merkle_root",
     "part_key",
     "part_names",
+    "publish_opened",
     "put_in_force",
     "read_listing",
     "repair",

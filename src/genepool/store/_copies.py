@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genepool.store._mirror import Mirror
 
-__all__ = ["TEMPORARY", "copy_of", "log_url", "mirror_of", "temporary", "url_of"]
+__all__ = ["TEMPORARY", "copy_of", "log_url", "mirror_of", "opened", "temporary", "url_of"]
 
 _GUARD = threading.Lock()
 _MIRRORS: dict[Path, Mirror] = {}
@@ -30,6 +30,11 @@ def mirror_of(url: str, root: Path) -> Mirror:
         if root not in _MIRRORS:
             _MIRRORS[root] = Mirror(url, root)
         return _MIRRORS[root]
+
+
+def opened() -> list[Path]:
+    """The copies that this process has opened."""
+    return list(_MIRRORS)
 
 
 def _copies() -> Path:

@@ -89,8 +89,8 @@ class Mirror:
             raise WorkspaceError(
                 f"{self.url}: verdicts were given here while others were published from another machine; "
                 f"those given here are in {self.root / kept}",
-                hint="copy it as reviews.sqlite into a folder F; genepool review PATH --workspace F --export V.jsonl, "
-                "then --import V.jsonl into this workspace, which goes on without them until then",
+                hint="copy it as reviews.sqlite into a folder F; genepool review PATH --workspace F --export "
+                "V.jsonl, then --import V.jsonl into this workspace, which goes on without them until then",
             )
 
     def exists(self) -> bool:
@@ -251,6 +251,19 @@ class Mirror:
         data = (self.root / name).read_bytes()
         remote.put(f"{self.url}/{name}", data)
         self._sent[name] = len(data)
+
+    def changed(self) -> bool:
+        """Whether the copy holds anything that is not published; the store is not asked."""
+        base = self._record()
+        present = dict(self._present())
+        for name, entry in present.items():
+            known = base.files.get(name)
+            if name == _VERDICTS:
+                if known is None or hashlib.sha256(snapshot(self.root / name)).hexdigest() != known.sha256:
+                    return True
+            elif known is None or known[1:] != entry[1:]:
+                return True
+        return base.files.keys() != present.keys()
 
     def push(self) -> None:
         """Publish the copy as it is now, in one step; nothing is done where nothing changed.

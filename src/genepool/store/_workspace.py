@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from genepool.errors import UsageError, WorkspaceError
-from genepool.store._copies import TEMPORARY, copy_of, mirror_of, temporary, url_of
+from genepool.store._copies import TEMPORARY, copy_of, mirror_of, opened, temporary, url_of
 from genepool.store._files import make_folder, wrapped, write_atomic
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Workspace:
         Raises:
             WorkspaceError: Another process is writing, or the store cannot be reached; nothing is lost.
         """
-        if self.url:
+        if self.url and mirror_of(self.url, self.root).changed():
             with self.lock():
                 pass
 
@@ -283,6 +283,16 @@ def _flock(path: Path) -> int:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def publish_opened() -> None:
+    """Publish what this process changed in the remote workspaces that it opened.
+
+    Raises:
+        WorkspaceError: Another process is writing, or a store cannot be reached; nothing is lost.
+    """
+    for root in opened():
+        Workspace(root).publish()
 
 
 # --------------------------------------------------------------------------------------- which one
