@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+ORACLES ?= .oracles
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench oracles typescript browser soak-ledger soak-faults soak-ray soak-package clean docs soak-docs
+.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-package clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -19,19 +20,25 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Every bench, beside its goals; appends to bench/history.jsonl. Hours with full inputs, minutes with the small ones.
 bench: $(VENV)/.dev
-	$(BIN)/python bench/bench_scan.py
-	$(BIN)/python bench/bench_ledger.py
-	$(BIN)/python bench/bench_diversity.py
-	$(BIN)/python bench/bench_injection.py
-	$(BIN)/python bench/bench_detector.py
-	$(BIN)/python bench/bench_lineage.py
-	$(BIN)/python bench/bench_review.py
-	$(BIN)/python bench/bench_sampler.py
-	$(BIN)/python bench/bench_certificate.py --runs 300
+	$(BIN)/python bench/all.py $(if $(QUICK),--quick)
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python bench/all.py --quick
+
+# What one would take instead, each in an environment of its own; then the comparison and its page.
+peers: $(VENV)/.dev
+	$(PYTHON) -m venv $(ORACLES)/imagededup && $(ORACLES)/imagededup/bin/python -m pip install -q -c constraints.txt 'torch==2.13.0' 'imagededup==0.3.3.post2'
+	$(PYTHON) -m venv $(ORACLES)/fastdup && $(ORACLES)/fastdup/bin/python -m pip install -q 'fastdup==2.54'
+	$(PYTHON) -m venv $(ORACLES)/cleanvision && $(ORACLES)/cleanvision/bin/python -m pip install -q 'cleanvision==0.3.7'
+	$(PYTHON) -m venv $(ORACLES)/vendi && $(ORACLES)/vendi/bin/python -m pip install -q 'vendi-score==0.0.3'
+	$(PYTHON) -m venv $(ORACLES)/datasets && $(ORACLES)/datasets/bin/python -m pip install -q -c constraints.txt -e '.[hf]'
+	$(PYTHON) -m venv $(ORACLES)/fidelity && $(ORACLES)/fidelity/bin/python -m pip install -q -c constraints.txt 'torch==2.13.0' scikit-learn && $(ORACLES)/fidelity/bin/python -m pip install -q --no-deps 'prdc==0.2'
+	$(BIN)/python bench/peers/compare.py
+	$(BIN)/python bench/peers/page.py
 
 # Answers of other programs that the tests compare with. Each has an environment of its own, which nothing imports.
-ORACLES ?= .oracles
 oracles:
 	$(PYTHON) -m venv $(ORACLES)/sgkit && $(ORACLES)/sgkit/bin/python -m pip install -q 'sgkit==0.10.0'
 	$(ORACLES)/sgkit/bin/python tests/references/oracles/make_sgkit_pedigree.py

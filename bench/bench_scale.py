@@ -314,7 +314,27 @@ def one_size(n: int, models: str, workers: int, keep: str, sides: list[str], gro
         for side in sides:
             found[side] = step(side, data, config, workers)
             show(n, side, found[side])
+        found["bytes"] = weights(Path(space_of(str(data))))
         return found
+
+
+def weights(space: Path) -> dict:
+    """Bytes of a workspace by what they are."""
+    kinds = {
+        "core": "catalogue/parts/*.parquet",
+        "vectors": "catalogue/parts/*.vec.parquet",
+        "listing": "catalogue/sets/*/listing-*",
+        "origins": "catalogue/sets/*/origins*",
+        "flat": "catalogue/sets/*/rows-*",
+        "log": "ledger/**/*",
+        "members": "members/*",
+    }
+    found = {
+        kind: sum(path.stat().st_size for path in space.glob(pattern) if path.is_file())
+        for kind, pattern in kinds.items()
+    }
+    found["core"] -= found["vectors"]
+    return found
 
 
 def show(n: int, side: str, found: dict) -> None:

@@ -146,6 +146,7 @@ def speed(count: int, repeat: int, workers: int) -> dict:
         "scan_images_per_second": scan_rate,
         "scan_over_workers_times_bare": scan_rate / (workers * bare_rate),
         "engine_phase_over_workers_times_bare": steady / (workers * bare_rate),
+        "bare_cpu_ms": 1000 * median(bare, "cpu") / count,
         "cpu_over_bare": median(scans, "cpu") / median(bare, "cpu"),
         "rescan_seconds": median(scans, "rescan", "seconds"),
         "rescan_times_faster": median(scans, "seconds") / median(scans, "rescan", "seconds"),

@@ -1,0 +1,271 @@
+"""Write ``docs/scale.md`` from ``bench/scale.json``: what was measured, and a plan on paper for 10^9 images.
+
+    python bench/plan.py [--check]
+    python bench/plan.py --keep FILE …      take in what `bench_scale.py` or `bench_scan.py` wrote as JSON
+
+Nothing on the page is typed in: measured figures come from that file, planned ones are computed from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+KEPT = HERE / "scale.json"
+PAGE = HERE.parent / "docs" / "scale.md"
+
+PICTURE = 116_000
+"""Bytes of a JPEG of 0.44 megapixel, as `bench_scan.py` makes them (mean)."""
+EFFICIENCY = 0.85
+"""Share of the bare loop that engines are asked to keep on 10^8 images."""
+BAND = 2 + 8 + 32
+"""Bytes of a row in a band's exchange: band, number, hash."""
+PHASES = ("scan", "settle", "measure", "measure: copies", "measure: index", "seal", "report")
+SIZES = (10**6, 10**8, 10**9)
+
+HEAD = """# From a laptop to a cluster: what it costs, measured
+
+Written by `bench/plan.py` from `bench/scale.json`. The pictures are {side} px JPEGs in WebDataset shards,
+so that what a catalogue, an index and a report cost is not hidden behind decoding: of a thousand fifty are
+near-copies, ten are copies byte by byte, one is cut off; six in ten say whose work they are (400 pictures
+an artist), two in ten name a model. Each step is a process of its own. CPU seconds count the main process
+and its workers; memory is the resident memory of the whole process tree, sampled ten times a second,
+shared pages counted in each process. {machine}
+
+"""
+
+GROWN = """
+*Judged* rows were not scanned: they are made from the rows of 10,000 scanned pictures (`bench_scale.py
+--grown`), and everything that `check` does after the scan runs on them.
+
+"""
+
+PLAN = """
+## On paper: 10^8 and 10^9 images
+
+Computed from the figures above, not measured. Images of 0.44 megapixel and {picture:.0f} kB, the models
+that ship, {ms:.1f} ms CPU an image for reading, decoding, digests, descriptor, detector and embedder
+(`bench_scan.py`), engines that keep {efficiency:.0%} of the bare loop. One part holds 8,192 images.
+
+"""
+
+LIMITS = """
+What the plan rests on, and where it ends:
+
+- The scan is a pure function of each unit, so its core-hours divide by cores; what it writes is listed
+  above. Reading from an object store, cold disks and networks were not measured.
+- Copies are found by bands of the perceptual hash, which are sorted, not searched. Sixteen bands of 16
+  bits find every pair up to 15 bits apart, but pairs that agree in a band by chance grow with the square
+  of n: from about 10^8 on, eight bands of 32 bits are the ones that are affordable, and they promise only
+  pairs up to 7 bits apart. Bands of 32 bits are not built yet.
+- After the scan one process settles, measures, seals and reports. Its time is linear in n, its memory too
+  ({row:.0f} bytes an image): {most} images fit in 2 GB. A larger set is judged in parts of that size, or
+  on a machine with the memory above. The index's state and the counts add up over parts exactly; copies
+  across parts need the partitioned stage of the engine.
+- The log holds an entry for each image whose origin was settled. At 10^9 it is the largest thing after the
+  vectors.
+"""
+
+
+def cell(x: float, digits: int = 1) -> str:
+    return f"{x:,.0f}" if x >= 100 else f"{x:.{digits}f}"
+
+
+def measured(kept: dict) -> str:
+    """The table of phases: µs CPU an image and peak memory, by size."""
+    lines = [
+        "| images | how | models | " + " | ".join(PHASES) + " | all, µs CPU an image | peak, MiB |",
+        "|---|---|---|" + "---|" * (len(PHASES) + 2),
+    ]
+    for run in kept["runs"]:
+        for side in ("check", "judge"):
+            if side not in run:
+                continue
+            told, n = run[side], run["n"]
+            each = [cell(1e6 * told["phases"][p]["cpu"] / n) if p in told["phases"] else "" for p in PHASES]
+            how = "checked" if side == "check" else "judged"
+            lines.append(
+                f"| {n:,} | {how} | {run['models']} | "
+                + " | ".join(each)
+                + f" | {cell(1e6 * told['cpu'] / n)} | {told['peak_mib']:,.0f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def answers(kept: dict) -> str:
+    """What is asked of a catalogue that is there."""
+    lines = [
+        "| images | report from the catalogue | its size | questions in SQL | queue: opened, 8 questions |",
+        "|---|---|---|---|---|",
+    ]
+    for run in kept["runs"]:
+        if "query" not in run:
+            continue
+        asked = [q["cpu"] for q in run["query"]["queries"].values()]
+        report, queue = run["report"], run["queue"]
+        lines.append(
+            f"| {run['n']:,} | {report['cpu']:.1f} s CPU, {report['peak_mib']:,.0f} MiB | "
+            f"{report['bytes'] / 1e6:.2f} MB | {min(asked):.2f} to {max(asked):.2f} s CPU, "
+            f"{run['query']['peak_mib']:,.0f} MiB | {queue['open']['cpu']:.1f} s, "
+            f"{queue['first']['cpu']:.3f} s CPU, {queue['peak_mib']:,.0f} MiB |"
+        )
+    for run in kept["runs"]:
+        if "rescan" in run:
+            again, times, listed = (run["rescan"][k] for k in ("again", "times", "list"))
+            lines += [
+                "",
+                f"A second scan of {run['n']:,} unchanged files: {again['cpu']:.1f} s CPU "
+                f"({1e6 * again['cpu'] / run['n']:.0f} µs a file, {again['new']} read), of which the listing "
+                f"with its file times takes {listed['cpu']:.1f} s; asking the file system alone takes "
+                f"{times['cpu']:.1f} s, {again['cpu'] / times['cpu']:.1f} times less.",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def goals(kept: dict) -> str:
+    """What was asked, and whether it holds."""
+    runs = kept["runs"]
+    large = max((r for r in runs if "judge" in r or "check" in r), key=lambda r: (r["n"], "check" in r))
+    n, told = large["n"], large.get("check") or large["judge"]
+    how = "checked" if "check" in large else "judged"
+    rows = [(f"peak memory at {n:,}, {how}", told["peak_mib"] / 1024, "≤", 2.0, "GiB")]
+    for side in ("check", "judge"):
+        same = sorted((r for r in runs if side in r and r["models"] == "classical"), key=lambda r: r["n"])
+        if len(same) > 1:
+            few, many = same[0], same[-1]
+            ratio = many[side]["cpu"] / many["n"] / (few[side]["cpu"] / few["n"])
+            word = "checked" if side == "check" else "judged"
+            rows.append((f"CPU an image at {many['n']:,} over {few['n']:,}, {word}", ratio, "≤", 1.2, ""))
+    asked = max((r for r in runs if "query" in r), key=lambda r: r["n"])
+    slowest = max(q["cpu"] for q in asked["query"]["queries"].values())
+    rows += [
+        (f"report's size at {asked['n']:,}", asked["report"]["bytes"] / 1e6, "≤", 2.0, "MB"),
+        (f"report from the catalogue at {asked['n']:,}", asked["report"]["cpu"], "≤", 5.0, "s CPU"),
+        (f"slowest question at {asked['n']:,}", slowest, "≤", 0.2, "s CPU"),
+    ]
+    lines = ["| goal | measured | | |", "|---|---|---|---|"]
+    for name, value, sign, bound, unit in rows:
+        word = "holds" if value <= bound else "missed"
+        lines.append(f"| {name} | {value:.2f} {unit} | {sign} {bound:g} | {word} |".replace("  ", " "))
+    return "\n".join(lines) + "\n"
+
+
+def slope(kept: dict) -> float:
+    """Bytes of memory that the largest judged set takes for each further image."""
+    judged = sorted((r for r in kept["runs"] if "judge" in r), key=lambda r: r["n"])
+    few, many = judged[0], judged[-1]
+    grown = (many["judge"]["peak_mib"] - few["judge"]["peak_mib"]) * 2**20
+    return grown / (many["n"] - few["n"])
+
+
+def planned(kept: dict) -> str:
+    """Cores, hours, bytes and shuffle for each size."""
+    largest = max((r for r in kept["runs"] if "judge" in r), key=lambda r: r["n"])
+    n, phases = largest["n"], largest["judge"]["phases"]
+    after = sum(phases[p]["cpu"] for p in ("settle", "measure", "decide", "seal", "save", "report")) / n
+    each = {kind: size / n for kind, size in largest["bytes"].items()}
+    ms = kept["scan"]["bare_cpu_ms"]
+    rows: list[tuple[str, list[str]]] = [
+        ("input", [_bytes(m * PICTURE) for m in SIZES]),
+        ("scan, core-hours", [cell(m * ms / 3.6e6 / EFFICIENCY) for m in SIZES]),
+        ("scan, hours on 64 cores", [cell(m * ms / 3.6e6 / EFFICIENCY / 64, 2) for m in SIZES]),
+        ("reading for 64 cores", [_bytes(64 / (ms / 1e3 / EFFICIENCY) * PICTURE) + "/s"] * len(SIZES)),
+        ("parts", [f"{-(-m // 8192):,}" for m in SIZES]),
+        ("rows on disk", [_bytes(m * (each["core"] + each["listing"])) for m in SIZES]),
+        ("vectors on disk (256 + 128 half floats)", [_bytes(m * 768) for m in SIZES]),
+        (
+            "origins, log, members",
+            [_bytes(m * (each["origins"] + each["log"] + each["members"])) for m in SIZES],
+        ),
+        ("after the scan, hours of one core", [cell(m * after / 3600, 2) for m in SIZES]),
+        ("after the scan, memory of one process", [_bytes(m * slope(kept)) for m in SIZES]),
+        ("shuffle, 16 bands of 16 bits", [_bytes(m * 16 * BAND) for m in SIZES]),
+        ("pairs that agree by chance, 16 bits", [f"{16 * m * m / 2**17:.0e}" for m in SIZES]),
+        ("shuffle, 8 bands of 32 bits", [_bytes(m * 8 * BAND) for m in SIZES]),
+        ("pairs that agree by chance, 32 bits", [f"{8 * m * m / 2**33:.0e}" for m in SIZES]),
+    ]
+    lines = ["| | 10^6 | 10^8 | 10^9 |", "|---|---|---|---|"]
+    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _bytes(x: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if x < 1000:
+            return f"{x:.3g} {unit}"
+        x /= 1000
+    return f"{x:.3g} PB"
+
+
+def page(kept: dict) -> str:
+    row = slope(kept)
+    most = f"{int(2e9 / row / 1e5) / 10:g} million"
+    ms = kept["scan"]["bare_cpu_ms"]
+    return (
+        HEAD.format(side=32, machine=kept["machine"])
+        + measured(kept)
+        + GROWN
+        + answers(kept)
+        + "\n## Goals\n\n"
+        + goals(kept)
+        + kept.get("remarks", "")
+        + PLAN.format(picture=PICTURE / 1000, ms=ms, efficiency=EFFICIENCY)
+        + planned(kept)
+        + LIMITS.format(row=row, most=most)
+    )
+
+
+def keep(files: list[Path]) -> None:
+    """Take runs in; a run of the same kind and size replaces the older one."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"runs": []}
+    for file in files:
+        told = json.loads(file.read_text())
+        if isinstance(told, dict):
+            kept["scan"] = {"bare_cpu_ms": told["bare_cpu_ms"], "images": told["images"]}
+            continue
+        for run in told:
+            kind = _kind(run)
+            kept["runs"] = [
+                r for r in kept["runs"] if (r["n"], r["models"], _kind(r)) != (run["n"], run["models"], kind)
+            ]
+            kept["runs"].append(run)
+    kept["runs"].sort(key=lambda r: (_kind(r), r["models"], r["n"]))
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    kept["machine"] = (
+        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}; other work was using the "
+        "machine, so that CPU seconds and their ratios are what counts, and wall times are not given."
+    )
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def _kind(run: dict) -> str:
+    return next(side for side in ("check", "judge", "rescan") if side in run)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--keep", nargs="+", type=Path, default=[])
+    options = parser.parse_args()
+    if options.keep:
+        keep(options.keep)
+    text = page(json.loads(KEPT.read_text()))
+    if options.check:
+        sys.exit(0 if PAGE.read_text() == text else f"{PAGE}: not as scale.json gives it")
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
