@@ -104,7 +104,7 @@ def test_a_check_above_the_threshold_goes_to_the_disk(
     config = Config().with_(
         diversity__embedder="classical",
         detection__detector="none",
-        engine__workers=2,
+        engine__workers=1,
         engine__partition_above=1,
     )
     folder = tmp_path / "set"

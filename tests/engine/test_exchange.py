@@ -94,7 +94,7 @@ def test_histogram_is_that_of_duckdb_and_no_key_is_split(tmp_path: Path) -> None
     left, right = tables(2)
     rows = left.join(right, "key", join_type="left outer").select(["artist", "key"])
     found = exchange(
-        LocalEngine(2),
+        LocalEngine(1),
         tmp_path / "stage",
         {"rows": written(tmp_path / "in", "rows", rows, 130)},
         CountRows(["artist"], 4),

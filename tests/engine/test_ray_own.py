@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -13,7 +14,8 @@ from genepool.records import Item, Unit
 from support.clusters import gone
 from support.probes import PidJob
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'genepool[ray]'")
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("ray is not installed: pip install 'genepool[ray]'", allow_module_level=True)
 
 
 @pytest.mark.soak
@@ -39,6 +41,8 @@ def test_own_cluster(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "SIGSEGV" in (tmp_path / "i5.quarantined").read_text()
     pids = {int(word) for p in tmp_path.glob("*.pid") for word in p.read_text().split()[:2]}
     assert gone(sorted(pids), 10) == []
+    import ray
+
     assert not ray.is_initialized()
     assert {name: value for name, value in os.environ.items() if name.startswith("RAY_")} == before
     assert signal.getsignal(signal.SIGTERM) is handler

@@ -79,8 +79,11 @@ class Partitioned:
         if getattr(self.engine, "name", "") != "local":
             engines.append(LocalEngine(timeout=getattr(self.engine, "timeout", 300.0)))
         for engine in engines:
+            stack = contextlib.ExitStack()
             place = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=".tmp", dir=self.folder))
             try:
+                if isinstance(engine, contextlib.AbstractContextManager):
+                    stack.enter_context(engine)  # one connection for all stages
                 found: NDArray[np.int64] = work(engine, place)
             except Unseen:
                 if engine is engines[-1]:
@@ -88,6 +91,7 @@ class Partitioned:
             else:
                 return found
             finally:
+                stack.close()
                 shutil.rmtree(place, ignore_errors=True)
         raise AssertionError  # the last engine has answered or raised
 

@@ -76,7 +76,7 @@ class RayEngine:
         self.gpus = gpus
         self._asked = workers
         self._session: Session | None = None
-        self._kept = False
+        self._kept = 0
 
     @property
     def workers(self) -> int:
@@ -118,13 +118,22 @@ class RayEngine:
                 self.close()
 
     def __enter__(self) -> RayEngine:
-        """Keep the connection between runs, to the end of the block."""
-        self._kept = True
+        """Keep the connection between runs, to the end of the block; blocks may lie in one another."""
+        self._kept += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._kept = False
-        self.close()
+        self._kept -= 1
+        if not self._kept:
+            self.close()
+
+    def connect(self) -> None:
+        """Connect now rather than when the first unit runs.
+
+        Raises:
+            EngineError: No cluster.
+        """
+        self._connected()
 
     def close(self) -> None:
         """End the connection if this engine made it."""
@@ -171,8 +180,8 @@ class _Crew:
         self.births_failed = 0
         self.moved = time.monotonic()
         self.secret = secrets.token_hex(16)
-        self.token = self._token()
         self.job_ref = self.ray.put(pickled(job))
+        self.token = self._token()
         self.number = 0
         options = {"num_cpus": 1, "max_concurrency": 2, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
         if engine.gpus:
