@@ -216,13 +216,15 @@ def _listing(
     workspace: Workspace, state: Path, facts: Mapping[str, _Facts], referred: set[str]
 ) -> Iterator[Finding]:
     name = str(state.relative_to(workspace.root))
+    paths = [state]
     try:
         listing = Listing.from_json(workspace.read_json(name))
         parts = [part for part, _ in listing.parts]
         referred.update(parts)
+        paths.append(state.parent / listing.file)
         n, wrong = _rows(state.parent / listing.file, [facts.get(part) for part in parts])
     except WorkspaceError as error:
-        yield Finding("listing", error.message, (state,))
+        yield Finding("listing", error.message, tuple(paths))
         return
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"{name}: expected a listing, found something else: {error!r}"
