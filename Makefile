@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ORACLES ?= .oracles
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-package clean docs soak-docs
+.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-stores soak-package clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -84,6 +84,10 @@ soak-ledger: $(VENV)/.dev
 # Checks killed at 50 moments, disks full and frozen before every kind of write, merges killed as each file is published.
 soak-faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak -q -n auto tests/faults/test_scan_kill.py tests/faults/test_check_kill.py tests/faults/test_disks.py tests/faults/test_bad_decoders.py tests/store/test_compaction.py tests/scan/test_scan.py
+
+# An object store (moto's S3 server on loopback) that fails now and then through forty scans; a killed writer.
+soak-stores: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak -q tests/faults/test_object_store.py tests/store/test_remote_workspace.py tests/remote
 
 # Real Ray clusters of several nodes on this machine: results, faults, signals, a lost node, no reports.
 soak-ray: $(VENV)/.dev

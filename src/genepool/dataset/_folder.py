@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genepool.dataset._files import (
     MAX_BYTES,
@@ -30,7 +31,15 @@ from genepool.dataset._walk import Beside, walk
 from genepool.errors import SourceError
 from genepool.records import Case, Item, Sample
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 __all__ = ["FolderSource"]
+
+_AHEAD = 8
+"""Objects that are read at the same time by one worker."""
+_AHEAD_BYTES = 32 << 20
+"""Bytes of them, by their listed sizes, beyond which none is begun."""
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -70,19 +79,41 @@ class FolderSource:
 
     def read(self, items: Sequence[Item]) -> Iterator[Sample]:
         """The bytes of these files with captions and claims, in order; see `Source.read`."""
-        for item in items:
-            try:
-                data = read_file(item.path, self.max_bytes, size=item.length)
-                if is_url(item.path) and not same_object(item.path, item.stamp, data):
-                    raise Refused("changed", "expected the object as it was listed; it was replaced since")
-                sample = _described(item, data) if item.extra else Sample(item, data)
-            except Refused as refused:
-                yield Sample(item, None, case=Case(item.uri, refused.reason, refused.message))
-            except (OSError, ValueError) as error:
-                reason, message = refusal(error if isinstance(error, OSError) else OSError(str(error)))
-                yield Sample(item, None, case=Case(item.uri, reason, message))
-            else:
-                yield sample
+        if is_url(self.root):
+            return _ahead(items, self._one)
+        return map(self._one, items)
+
+    def _one(self, item: Item) -> Sample:
+        try:
+            data = read_file(item.path, self.max_bytes, size=item.length)
+            if is_url(item.path) and not same_object(item.path, item.stamp, data):
+                raise Refused("changed", "expected the object as it was listed; it was replaced since")
+            return _described(item, data) if item.extra else Sample(item, data)
+        except Refused as refused:
+            return Sample(item, None, case=Case(item.uri, refused.reason, refused.message))
+        except (OSError, ValueError) as error:
+            reason, message = refusal(error if isinstance(error, OSError) else OSError(str(error)))
+            return Sample(item, None, case=Case(item.uri, reason, message))
+
+
+def _ahead(items: Sequence[Item], read: Callable[[Item], Sample]) -> Iterator[Sample]:
+    """Read objects some ahead of the one that is asked for: a store answers late, but many at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    waiting: deque[tuple[int, Future[Sample]]] = deque()
+    held = at = 0
+    pool = ThreadPoolExecutor(_AHEAD, "genepool-read")
+    try:
+        while at < len(items) or waiting:
+            while at < len(items) and len(waiting) < _AHEAD and (held < _AHEAD_BYTES or not waiting):
+                size = max(items[at].length, 0)
+                waiting.append((size, pool.submit(read, items[at])))
+                held, at = held + size, at + 1
+            size, future = waiting.popleft()
+            held -= size
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _described(item: Item, data: bytes) -> Sample:
