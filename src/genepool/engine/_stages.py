@@ -69,7 +69,9 @@ def _words(column: Any) -> NDArray[np.uint64]:
     coded = column.dictionary_encode()
     values = [v.encode("utf-8") if isinstance(v, str) else bytes(v) for v in coded.dictionary.to_pylist()]
     digests = b"".join(hashlib.blake2b(value, digest_size=8).digest() for value in values) or bytes(8)
-    return np.frombuffer(digests, np.uint64)[coded.indices.fill_null(0).to_numpy()].reshape(-1, 1)
+    table = np.frombuffer(digests, np.uint64).reshape(-1, 1)
+    words: NDArray[np.uint64] = table[coded.indices.fill_null(0).to_numpy()]
+    return words
 
 
 class ByKey:
