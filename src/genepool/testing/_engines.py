@@ -141,7 +141,7 @@ def _error(engine: Engine) -> Check:
         try:
             list(engine.run(KitJob(folder), [_unit(0, ["error"])]))
         except GenepoolError as error:
-            return Check(rule, "the job's own error" in str(error), str(error)[:200])
+            return Check(rule, "the job's own error" in str(error), str(error).splitlines()[0][:200])
         except Exception as error:  # the very thing that is tested
             return Check(rule, False, f"raised {type(error).__name__}: {error}"[:200])
     return Check(rule, False, "nothing was raised")
@@ -159,7 +159,8 @@ def _left(engine: Engine) -> Check:
             return Check(rule, False, f"raised {type(error).__name__}: {error}"[:200])
     with TemporaryDirectory() as folder:
         found = _run(engine, folder, _units())
-    return Check(rule, not isinstance(found, str) and len(found) == _UNITS, str(found)[:200])
+    ok = not isinstance(found, str) and len(found) == _UNITS
+    return Check(rule, ok, "" if ok else str(found)[:200])
 
 
 def _poison(engine: Engine) -> list[Check]:

@@ -92,7 +92,7 @@ def insist(checks: tuple[Check, ...], name: str) -> None:
 
 def protocol(part: Any, protocol: Any, names: tuple[str, ...]) -> Check:
     missing = [name for name in names if not hasattr(part, name)]
-    rule = f"is a {protocol.__name__}"
+    rule = f"offers what {protocol.__name__} asks for"
     return Check(
         rule, not missing and isinstance(part, protocol), f"missing: {', '.join(missing)}" if missing else ""
     )
