@@ -109,7 +109,7 @@ class Mute:
         (Unpicklable, "pickled"),
         (Silent, "noise"),
         (NotANumber, "noise"),
-        (Mute, "is a Detector"),
+        (Mute, "offers what Detector asks for"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
