@@ -85,6 +85,66 @@ def test_a_card_that_fails_leaves_the_processor(forensic, monkeypatch):
     assert "out of memory" in opened.warning
 
 
+class Card:
+    """A session as a card would give it: the processor's answers, a little off, more so in company."""
+
+    def __init__(self, real, off):
+        self.real, self.off = real, off
+
+    def get_providers(self):
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def run(self, outputs, feed):
+        answers = self.real.run(outputs, feed)
+        company = len(next(iter(feed.values()))) > 1
+        return [rows * np.float32(1 + self.off * (2 if company else 1)) for rows in answers]
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """A pretended card whose answers are off by ``card.off``."""
+    real, told = ort.InferenceSession, SimpleNamespace(off=1e-6)
+
+    def start(data, options, providers):
+        session = real(data, options, providers=["CPUExecutionProvider"])
+        return session if providers[0] == "CPUExecutionProvider" else Card(session, told.off)
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", start)
+    monkeypatch.setattr("genepool.embedding._house._MODELS", {})
+    monkeypatch.setattr("genepool.compute._batches.SIZES", {"cpu": (1,), "cuda": (1, 4)})
+    monkeypatch.setattr("genepool.compute._batches.FIXED", 4)
+    return told
+
+
+def test_a_card_that_agrees_is_used_in_filled_batches(card, views):
+    judge, plain = HouseDetector(), HouseDetector()
+    judge.place(Placement("cuda"))
+    judge.prepare()
+    assert judge.remarks == ("detector house ran on cuda",)
+    assert judge.batch == 4
+    together = judge.score_all([view_of(pixels) for pixels in views])
+    for pixels, score in list(zip(views, together, strict=True))[2:6]:
+        assert judge.score(view_of(pixels)) == score  # in whatever company
+        wanted = plain.score(view_of(pixels))
+        assert (score.logit is None) == (wanted.logit is None)
+        assert score.logit is None or score.logit == pytest.approx(wanted.logit, rel=1e-3, abs=1e-3)
+
+
+def test_a_card_that_does_not_agree_is_not_used(card, tmp_path, views):
+    card.off = 0.01
+    onnx = OnnxDetector(str(onnx_models.model(tmp_path / "m.onnx", side=64)))
+    for model in (HouseDetector(), HouseEmbedder(), onnx):
+        model.place(Placement("cuda"))
+        model.prepare()
+        assert "away from the processor" in model.remarks[0]
+        assert model.batch == 1
+    assert onnx.score(view_of(views[0])) == OnnxDetector(onnx.path).score(view_of(views[0]))
+
+
 def test_an_unknown_provider_is_refused(forensic):
     with pytest.raises(ValueError, match="expected one of cpu, cuda, auto"):
         open_session(forensic, "tpu")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.compute import Batched, Placement, chosen, open_session
+from genepool.compute import Batched, Placement, open_session, settle
 from genepool.embedding import SIDE, HouseEmbedder, middle
 from genepool.errors import PluginError
 from genepool.records import Score
@@ -86,7 +86,7 @@ class HouseDetector:
         return {**self.__dict__, "_expert": None, "_stack": {}}
 
     def place(self, placement: Placement) -> None:
-        """Choose where both experts run, before `prepare`; logits are the same within 1e-3."""
+        """Choose where both experts run, before `prepare`; elsewhere they must agree within a tolerance."""
         self._placement, self._expert = placement, None
         self._embedder.place(placement)
 
@@ -112,23 +112,20 @@ class HouseDetector:
         Raises:
             PluginError: A file is damaged.
         """
+        data = self._read("forensic.onnx")
         try:
-            opened = open_session(self._read("forensic.onnx"), self._placement.provider)
-            with np.load(io.BytesIO(self._read("stack.npz")), allow_pickle=False) as data:
-                self._stack = {key: data[key] for key in data.files}
+            opened = open_session(data, self._placement.provider)
+            with np.load(io.BytesIO(self._read("stack.npz")), allow_pickle=False) as held:
+                self._stack = {key: held[key] for key in held.files}
         except PluginError:
             raise
         except Exception as error:  # ONNX Runtime and numpy raise a dozen unrelated types
             raise PluginError(f"detector house: its model is damaged: {error}", hint="reinstall") from error
 
-        def answer(crops: Rgb) -> Sequence[NDArray[np.float32]]:
-            logits: Sequence[NDArray[np.float32]] = opened.session.run(["logit"], {"rgb": crops})
-            return logits
-
-        tuning = chosen(answer, opened.provider, CROPS * self._placement.batch, _noise)
-        self._expert = Batched(answer, tuning)
-        ran = "" if opened.provider == "cpu" else f"detector house ran on {opened.provider}"
-        self.remarks = tuple(filter(None, (opened.warning or ran,)))
+        # A batch is counted in pictures; the expert is shown their crops.
+        asked = self._placement._replace(batch=CROPS * self._placement.batch)
+        settled = settle("detector house", opened, data, asked, _run, _noise)
+        self._expert, self.remarks = settled.run, settled.remarks
         self._embedder.prepare()
 
     def score(self, view: ImageView) -> Score:
@@ -235,6 +232,11 @@ def _alike(sides: list[int]) -> list[list[int]]:
     for k, side in enumerate(sides):
         found.setdefault(side, []).append(k)
     return list(found.values())
+
+
+def _run(session: Any, crops: Rgb) -> Sequence[NDArray[np.float32]]:
+    logits: Sequence[NDArray[np.float32]] = session.run(["logit"], {"rgb": crops})
+    return logits
 
 
 def _noise(n: int) -> Rgb:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.compute import Placement, Tuning, chosen, open_session
+from genepool.compute import Batched, Placement, Tuning, open_session, settle
 from genepool.detection._detectors import FAILED
 from genepool.detection._naming import check_pin, options_of
 from genepool.detection._pixels import Pixels, read_keys, read_sidecar
@@ -112,28 +113,24 @@ class OnnxModel:
                 f"expected sha256 {self.weights[:12]}…, found {found[:12]}…: the file has changed"
             )
         try:
-            session, provider, warning = open_session(data, self._placement.provider)
-            ports = self._describe(session)
+            opened = open_session(data, self._placement.provider)
+            ports = self._describe(opened.session)
         except PluginError:
             raise
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
             raise self.broken(f"not a model that ONNX Runtime can load: {short(error)}") from error
-        self._session, self._ports = session, ports
-        ran = "" if provider == "cpu" else f"detector {self.name} ran on {provider}"
-        self.remarks = tuple(filter(None, (warning or ran,)))
-        self._tuning = Tuning() if ports.batch else self._tuned(provider)
-
-    def _tuned(self, provider: str) -> Tuning:
-        """How many crops at once; a model that cannot be run says so on the first picture, not here."""
-        side = self.ports.pixels.side
+        self._session, self._ports, side = opened.session, ports, ports.pixels.side
 
         def noise(n: int) -> NDArray[np.uint8]:
             return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
 
+        # A model that takes a fixed number of crops leaves nothing to choose.
+        asked = self._placement if ports.batch is None else self._placement._replace(batch=1)
         try:
-            return chosen(lambda crops: [self._run(crops)], provider, self._placement.batch, noise)
+            settled = settle(f"detector {self.name}", opened, data, asked, self._in, noise)
         except PluginError:
-            return Tuning()
+            return  # it cannot be run: the first picture says so
+        self._session, self._tuning, self.remarks = settled.session, settled.run.tuning, settled.remarks
 
     def _describe(self, session: Any) -> _Ports:
         inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -177,25 +174,32 @@ class OnnxModel:
         Raises:
             PluginError: The model cannot be run, or does not answer with one row per crop.
         """
-        ports, found = self.ports, []
+        if self._session is None:
+            self.prepare()
         shown = np.stack(crops)
-        many = self._tuning.size if self._tuning.size > 1 else len(shown)
-        step = ports.batch or min(many, MOST)
-        for start in range(0, len(shown), step):
-            part = shown[start : start + step]
-            fill = step - len(part) if ports.batch or self._tuning.filled else 0
-            full = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
-            found.append(self._run(full)[: len(part)])
-        return np.concatenate(found)
+        if self._tuning.size > 1:
+            return np.asarray(Batched(partial(self._in, self._session), self._tuning)(shown)[0])
+        parts = [shown[start : start + MOST] for start in range(0, len(shown), MOST)]
+        return np.concatenate([self._in(self._session, part)[0] for part in parts])
 
-    def _run(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _in(self, session: Any, crops: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        """One row per crop, in calls of the number of crops that the model takes, if it fixes one."""
+        step, found = self.ports.batch or len(crops), []
+        for start in range(0, len(crops), step):
+            part = crops[start : start + step]
+            fill = step - len(part)
+            full = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
+            found.append(self._run(session, full)[: len(part)])
+        return [np.concatenate(found)]
+
+    def _run(self, session: Any, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """One call of the model, ``(n, side, side, 3)`` → ``(n, columns)``."""
         ports = self.ports
         pixels = ports.pixels.prepared(crops, ports.dtype)
         if ports.channels_first:
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         try:
-            (answer,) = self._session.run([ports.output], {ports.input: pixels})
+            (answer,) = session.run([ports.output], {ports.input: pixels})
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
             side = ports.pixels.side
             raise self.broken(f"cannot be run on a {side}-pixel crop: {short(error)}") from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.compute import Batched, Placement, chosen, open_session
+from genepool.compute import Placement, Settled, open_session, settle
 from genepool.errors import PluginError
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ __all__ = ["SIDE", "HouseEmbedder", "Look", "middle"]
 SIDE = 176
 # Smaller pictures are repeated at their edges up to this: the network's last map needs a few cells.
 LEAST = 64
-_MODELS: dict[tuple[str, Placement], _Model] = {}
-_OUTPUTS = ["style", "copy", "trunk"]
+_MODELS: dict[tuple[str, Placement], Settled] = {}
 
 
 class Look(NamedTuple):
@@ -43,13 +42,6 @@ class Look(NamedTuple):
     style: NDArray[np.float32]
     copy: NDArray[np.float32]
     trunk: NDArray[np.float32]
-
-
-class _Model(NamedTuple):
-    """The network, loaded: pictures ``(n, side, side, 3)`` in, `_OUTPUTS` out; and what to say of it."""
-
-    run: Batched
-    remark: str
 
 
 class HouseEmbedder:
@@ -79,13 +71,13 @@ class HouseEmbedder:
         self.digest = hashlib.sha256(self._read()).hexdigest()
         self.version = self.digest[:12]
         self._placement = Placement()
-        self._model: _Model | None = None
+        self._model: Settled | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_model": None}
 
     def place(self, placement: Placement) -> None:
-        """Choose where the network runs, before `prepare`; the answers are the same within 1e-4."""
+        """Choose where the network runs, before `prepare`; a card must agree with the CPU (`settle`)."""
         self._placement, self._model = placement, None
 
     @property
@@ -96,7 +88,7 @@ class HouseEmbedder:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Where it runs, when that is not simply the CPU."""
-        return (self._model.remark,) if self._model is not None and self._model.remark else ()
+        return self._model.remarks if self._model is not None else ()
 
     def _read(self) -> bytes:
         try:
@@ -161,29 +153,23 @@ class HouseEmbedder:
         return {"style": look.style, "copy": look.copy}
 
 
-def _loaded(data: bytes, digest: str, placement: Placement) -> _Model:
+def _loaded(data: bytes, digest: str, placement: Placement) -> Settled:
     """One per process, model and place: the embedding probe and the detector look through the same one."""
-    if (digest, placement) in _MODELS:
-        return _MODELS[digest, placement]
-    try:
-        opened = open_session(data, placement.provider)
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-        raise PluginError(
-            f"embedder house: not a model that ONNX Runtime can load: {error}",
-            hint='reinstall genepool, or set diversity.embedder = "classical"',
-        ) from error
+    if (digest, placement) not in _MODELS:
+        try:
+            opened = open_session(data, placement.provider)
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+            raise PluginError(
+                f"embedder house: not a model that ONNX Runtime can load: {error}",
+                hint='reinstall genepool, or set diversity.embedder = "classical"',
+            ) from error
+        _MODELS[digest, placement] = settle("embedder house", opened, data, placement, _run, _noise)
+    return _MODELS[digest, placement]
 
-    def answer(pictures: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
-        rows: Sequence[NDArray[np.float32]] = opened.session.run(_OUTPUTS, {"rgb": pictures})
-        return rows
 
-    tuning = chosen(answer, opened.provider, placement.batch, _noise)
-    remark = opened.warning or (
-        "" if opened.provider == "cpu" else f"embedder house ran on {opened.provider}"
-    )
-    model = _Model(Batched(answer, tuning), remark)
-    _MODELS[digest, placement] = model
-    return model
+def _run(session: Any, pictures: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
+    rows: Sequence[NDArray[np.float32]] = session.run(["style", "copy", "trunk"], {"rgb": pictures})
+    return rows
 
 
 def _noise(n: int) -> NDArray[np.uint8]:
