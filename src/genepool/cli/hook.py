@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -60,7 +60,7 @@ def provenance(
     config = settings(config_file)
     base = (root or Path.cwd()).absolute()
     logs = _logs(files, workspace, config) if files else []
-    asked = "attested" if require == "attested" else "declared"
+    asked: Literal["declared", "attested"] = "attested" if require == "attested" else "declared"
     found = origin.carried(files, base, logs=logs, require=asked, config=config)
     _print(found, output)
     return 0 if all(one.ok for one in found) else 1

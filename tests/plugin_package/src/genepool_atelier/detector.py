@@ -9,7 +9,7 @@ from genepool.records import Score
 
 
 class GridDetector:
-    """Energy of steps on an 8-pixel grid against steps off it. A toy with sound manners: no calibration, no vote."""
+    """Energy of steps on an 8-pixel grid against steps off it. Without a calibration it has no vote."""
 
     name = "atelier-grid"
     digest = hashlib.sha256(b"atelier grid detector 1").hexdigest()

@@ -1,4 +1,4 @@
-"""A source: pictures that lie in a SQLite table ``pictures(name TEXT, data BLOB, caption TEXT, changed TEXT)``."""
+"""A source: pictures of a SQLite table ``pictures(name TEXT, data BLOB, caption TEXT, changed TEXT)``."""
 
 import contextlib
 import sqlite3
