@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ORACLES ?= .oracles
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-stores soak-package clean docs soak-docs
+.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-stores soak-package soak-fuzz soak-fuzz-hypothesis clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
@@ -105,6 +105,16 @@ soak-docs: $(VENV)/.dev browser
 # Wheel and source distribution, built and tested from the unpacked source alone; CONTRIBUTING's hour as printed; CI snippets.
 soak-package: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak -q tests/packaging
+
+# What strangers' bytes must not do: ten minutes of processor time for each surface, two at once. Status 1 and the input in
+# tests/fuzz/.found where one breaks the rule. atheris has an environment of its own.
+FUZZ := image:300 evidence:300 tar:600 sidecar:600 toml:600 log:300 ledger:300
+soak-fuzz: $(VENV)/.dev
+	test -x $(ORACLES)/fuzz/bin/pytest || { $(PYTHON) -m venv $(ORACLES)/fuzz && $(ORACLES)/fuzz/bin/python -m pip install -q -c constraints.txt 'atheris==3.0.0' hypothesis pytest -e .; }
+	echo $(FUZZ) | tr ' ' '\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} sh -c 'T={}; exec $(ORACLES)/fuzz/bin/python tests/fuzz/run.py $${T%%:*} --engine atheris --seconds $${T##*:}'
+
+soak-fuzz-hypothesis: $(VENV)/.dev
+	echo $(FUZZ) models:60 | tr ' ' '\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} sh -c 'T={}; exec $(BIN)/python tests/fuzz/run.py $${T%%:*} --engine hypothesis --seconds $${T##*:}'
 
 clean:
 	rm -rf $(VENV) $(ORACLES) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,7 +11,9 @@ the rule ends the run with status 1; it is kept in ``--found``, to be moved to `
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import itertools
 import os
 import resource
@@ -88,7 +90,8 @@ def by_atheris(target: str, seconds: float, found: Path, corpus: Path) -> int:
     """libFuzzer in this process; it leaves by itself when the time is up or an input breaks the rule."""
     import atheris
 
-    with atheris.instrument_imports(include=["genepool"]):
+    # It names every module that it instruments.
+    with contextlib.redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["genepool"]):
         from fuzz.targets import TARGETS
     from fuzz.seeds import seeds
     from fuzz.watch import Violation, watched
