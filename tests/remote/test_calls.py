@@ -52,7 +52,12 @@ def test_urls_with_credentials_are_refused_unsaid(given: str) -> None:
 
 
 def test_other_urls_are_not_refused() -> None:
-    for given in ("s3://bucket/a@2x/b.tar", "https://host/x.tar?version=3", "gs://b/sig=1", "memory://x"):
+    for given in (
+        "s3://bucket/a@2x/b.tar",
+        "https://host/x.tar?version=3",
+        "gs://b/sig=1",
+        "s3://b/x?token=1.png",
+    ):
         check_url(given)
 
 

@@ -234,6 +234,26 @@ def test_verdicts_of_two_machines_at_once_are_not_lost(place: str, monkeypatch: 
     assert [v.reviewer for v in Verdicts(Workspace(place)).all()] == ["ada", "bob"]
 
 
+def test_what_two_machines_changed_is_that_of_the_first_to_publish(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Workspace(place).create()
+    space.write_json("a.json", 0)
+    space.publish()
+    space.write_json("a.json", 1)
+    space.write_json("b.json", 1)
+    with monkeypatch.context() as patch:
+        second = other_machine(place, patch)
+        second.write_json("a.json", 2)
+        second.publish()
+    again = Workspace(place)
+    assert (again.read_json("a.json"), again.read_json("b.json")) == (2, 1)
+    assert again.read_json("aside/a.json.1") == 1
+    again.publish()
+    third = other_machine(place, monkeypatch)
+    assert (third.read_json("a.json"), third.read_json("b.json")) == (2, 1)
+
+
 def test_secrets_and_locks_stay_here_and_what_is_erased_goes(place: str) -> None:
     space = Workspace(place)
     with space.lock():

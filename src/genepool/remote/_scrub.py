@@ -40,7 +40,8 @@ def check_url(url: str) -> None:
     found = ""
     if "@" in parts.netloc:
         found = "a user name or password"
-    else:
+    elif parts.scheme in ("http", "https"):
+        # Elsewhere a question mark is a character of a name like any other.
         names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
         if kept := sorted(names & _PARAMETERS):
             found = f"the parameter {kept[0]}"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from genepool import remote
 from genepool.errors import WorkspaceError
+from genepool.store._aside import move_aside
 from genepool.store._files import make_folder, write_atomic
 from genepool.store._manifest import PARTS, FileEntry, Manifest, is_kept
 from genepool.store._snapshot import restore, snapshot
@@ -139,6 +140,8 @@ class Mirror:
             if name == _VERDICTS:
                 kept = self._take_verdicts(entry, known, newest.version)
             elif mine is None or not self._stands(name, mine, known, entry):
+                if mine is not None and not (known and known[1:] == mine[1:]) and not name.startswith(PARTS):
+                    move_aside(self.root / name, copy=True)  # changed here too, and never published
                 self._fetch(name, entry)
         for name in base.files.keys() - newest.files.keys():
             if name in present and present[name][1:] == base.files[name][1:]:
@@ -161,7 +164,7 @@ class Mirror:
                 equal = hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
         if equal:
             os.utime(self.root / name, ns=(entry.mtime_ns, entry.mtime_ns))
-        # Where both changed, what was published stands: all but verdicts can be made again.
+        # Where both changed, what was published stands; what was here is moved aside.
         return equal
 
     def _fetch(self, name: str, entry: FileEntry) -> None:
