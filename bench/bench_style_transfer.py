@@ -12,6 +12,9 @@ ten of his pictures that were *not* given to the transfer. Three questions, each
 * artist: does it lie nearer the artist than the artist of its source?
 * nearer: does it lie nearer the artist than the very picture it was made from?
 
+``taken`` are the outputs that genepool would take: those that its own embedder sees nearer the artist's three
+pictures than their source is (`genepool.injection` asks more than that).
+
 Shares come with exact 95 % intervals (Clopper & Pearson 1934). IMAGES_CSV has the columns path, kind, artist.
 """
 
@@ -88,7 +91,34 @@ def make(given: argparse.Namespace) -> None:
                 fresh += 1
         if fresh:
             print(spec, f"{(time.process_time() - start) / fresh:.2f} CPU s a picture", flush=True)
+    near = Near()
+    for job in jobs:
+        centre = np.mean([near(path) for path in job["references"]], axis=0)
+        far = float(np.linalg.norm(near(job["source"]) - centre))
+        job["taken"] = [
+            spec for spec, path in job["made"].items() if np.linalg.norm(near(path) - centre) < far
+        ]
     (given.out / "jobs.json").write_text(json.dumps({"works": works, "jobs": jobs, "side": given.side}))
+
+
+class Near:
+    """genepool's own question before it takes a picture: nearer the artist's than its source is?"""
+
+    def __init__(self) -> None:
+        from genepool.diversity import Panel
+        from genepool.embedding import HouseEmbedder
+
+        self.embedder, self.panel = HouseEmbedder(), Panel.load("", "house")
+        self.known: dict[str, np.ndarray] = {}
+
+    def __call__(self, path: str) -> np.ndarray:
+        """The whitened style of one picture."""
+        from genepool.degradation import Picture
+
+        if path not in self.known:
+            view = Picture(np.asarray(Image.open(path).convert("RGB")))
+            self.known[path] = self.panel.whiten(self.embedder.embed(view)[None])[0]
+        return self.known[path]
 
 
 class Judge:
@@ -157,13 +187,14 @@ def judge(given: argparse.Namespace) -> None:
             if not Path(path).exists():
                 continue
             e = ask.direction(path)
-            rows.setdefault(spec, []).append(
-                (
-                    bool(e @ target > source @ target),
-                    bool(e @ target > e @ artist),
-                    bool(e @ target > e @ source),
-                )
+            answers = (
+                bool(e @ target > source @ target),
+                bool(e @ target > e @ artist),
+                bool(e @ target > e @ source),
             )
+            rows.setdefault(spec, []).append(answers)
+            if spec in job.get("taken", []):
+                rows.setdefault(f"{spec}, taken", []).append(answers)
         ask.save()
     print("| style | n | moved | artist | nearer |\n|---|---|---|---|---|")
     for spec, found in rows.items():
