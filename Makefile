@@ -10,9 +10,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
 
+# One worker a core, so one thread of linear algebra each.
 test: $(VENV)/.dev browser
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup -q
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
