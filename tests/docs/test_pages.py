@@ -8,7 +8,9 @@ Python in one namespace. What is not run says why on the page. The quick pages r
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
+import types
 import warnings
 from typing import Any
 
@@ -33,17 +35,17 @@ def grouped(page: str) -> Any:
 
 
 @pytest.mark.parametrize("page", [grouped(page) for page in sorted(RUN)])
-def test_a_page_does_what_it_prints(page, places, at, request):
-    play(page, places, at, real=page not in QUICK)
+def test_a_page_does_what_it_prints(page, places, at, monkeypatch):
+    play(page, places, at, monkeypatch, real=page not in QUICK)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("page", [grouped(page) for page in sorted(QUICK)])
-def test_a_quick_page_in_a_real_shell(page, places, at):
-    play(page, places, at, real=True)
+def test_a_quick_page_in_a_real_shell(page, places, at, monkeypatch):
+    play(page, places, at, monkeypatch, real=True)
 
 
-def play(page: str, places: Any, at: Any, *, real: bool) -> None:
+def play(page: str, places: Any, at: Any, monkeypatch: pytest.MonkeyPatch, *, real: bool) -> None:
     """Run a page's blocks, part by part: a part is what stands under one `<!-- tested in: NAME -->`."""
     parts: list[list[Block]] = []
     for block in ALL[page]:
@@ -57,13 +59,14 @@ def play(page: str, places: Any, at: Any, *, real: bool) -> None:
         if not to_run:
             continue
         assert part[0].setup, f"{to_run[0].place}: no <!-- tested in: NAME --> above this block"
-        namespace: dict[str, Any] = {"__name__": "__page__"}
+        module = types.ModuleType("page_under_test")  # a real module: what it defines can be pickled
+        monkeypatch.setitem(sys.modules, module.__name__, module)
         with at(places(part[0].setup)) as place, shell(place.folder, real=real) as terminal:
             for block in to_run:
                 if block.language == "console":
                     session(block, terminal, place.told)
                 else:
-                    program(block, namespace)
+                    program(block, module.__dict__)
         places(part[0].setup)  # put back at once: other tests look at the demo, too
 
 
