@@ -64,7 +64,8 @@ def check(
     rules = gate.open_rules(config.policy.rules)  # here, so that a missing plug-in is told before the scan
     opened = dataset.open(data)
     place = store.workspace_for(opened, workspace)
-    with place.lock():
+    known_as = store.dataset_folder(place, opened).name
+    with place.lock(), store.Journal(place).record("check", opened.uri, set=known_as) as run:
         catalogue = scan.scan(opened, place, config=config, progress=progress)
         origins = origin.settle(catalogue, place, config)
         decision = gate.decide(
@@ -88,6 +89,7 @@ def check(
             )
             gate.save(decision, place)
             report.write(decision, catalogue, origins, place.report)
+        run.facts.update(status=decision.status, n=decision.n, root=decision.root, recorded=record)
     return decision
 
 

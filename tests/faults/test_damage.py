@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from genepool.cli import main
-from genepool.store import Workspace, inspect, repair
+from genepool.store import Journal, Workspace, inspect, repair
 from support.probes import MeanProbe
 from support.scans import encoded, fill, picture, rows, scanned, use_probes
 
@@ -133,17 +133,22 @@ def test_leftovers_and_strange_parts_are_notes(
     journal = space.root / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(line for line in lines if b'"unit"' not in line and b'"end"' not in line))
+    begun = {"what": "scan", "dataset": "/elsewhere", "at": "2026-01-01T00:00:00Z", "process": "h:1"}
+    Journal(space).append({"event": "begin", "run": 2, **begun})
     health = inspect(space)
     assert health.problems == ()
     kinds = {finding.kind for finding in health.findings}
     assert kinds == {"leftover", "vectors", "adopt", "run"}
-    assert any("was killed after 0 units: the same command goes on" in note for note in health.notes)
+    # The scan of this set was killed as well, but only after its listing was in force.
+    [note] = [finding.message for finding in health.findings if finding.kind == "run"]
+    assert "scan of /elsewhere" in note
+    assert "was killed after 0 units: the same command goes on" in note
     with pytest.raises(SystemExit) as ended:
         main(["doctor", str(space.root), "--repair", "--format", "json"])
     data = json.loads(capsys.readouterr().out)
     assert ended.value.code == 0
     assert len(data["workspace"]["actions"]) == 3
-    assert [run["outcome"] for run in data["workspace"]["runs"]] == ["killed", "finished"]
+    assert [run["outcome"] for run in data["workspace"]["runs"]] == ["killed", "killed", "finished"]
     assert {f["kind"] for f in data["workspace"]["findings"]} == {"run", "aside"}
     assert (space.root / "aside/catalogue/parts/12345678-aa.vec.parquet.1").read_bytes() == b"vectors alone"
     with pytest.raises(SystemExit) as ended:

@@ -44,6 +44,12 @@ def test_every_way_to_end(space: Workspace) -> None:
     with journal.record("scan", "/data/b"):
         pass
     assert unfinished(journal.runs()) == {3}
+    with journal.record("scan", "/data/c"):
+        pass
+    assert unfinished(journal.runs()) == {3}  # the check has not been done again
+    with journal.record("check", "/data/c"):
+        pass
+    assert unfinished(journal.runs()) == set()
 
 
 def test_a_run_inside_another_is_not_taken_for_dead(space: Workspace) -> None:

@@ -138,7 +138,9 @@ class _Run:
     ) -> Catalogue:
         """Examine what is pending, put the new listing in force, and merge parts where they are too many."""
         folder = dataset_folder(self.space, self.dataset)
-        with Journal(self.space).record("scan", self.dataset.uri, plan=self.plan.digest) as recording:
+        with Journal(self.space).record(
+            "scan", self.dataset.uri, set=folder.name, plan=self.plan.digest
+        ) as recording:
             if not rescan:
                 same = known is not None and known.plan == self.plan.digest
                 expected = [name for name, _ in known.parts] if known and same else []
@@ -151,7 +153,7 @@ class _Run:
             recording.facts.update(items=self.listed.n, pending=n_new)
             if n_new:
                 self._examine(pending, n_new, progress, recording)
-            changes = self._write_listing(folder, known)
+            changes = self._write_listing(folder, known, recording.number)
             listing = read_listing(self.space, self.dataset)
             assert listing is not None  # noqa: S101  # it was just put in force
             aside = len(listing.aside) + listing.n - listing.n_readable
@@ -210,7 +212,7 @@ class _Run:
                 name.update(part_key(f"{item.path}\0{item.offset}\0{item.row}", item.stamp, self.plan.digest))
             yield Unit(name.hexdigest()[:16], chunk, source)
 
-    def _write_listing(self, folder: Path, known: Listing | None) -> Changes | None:
+    def _write_listing(self, folder: Path, known: Listing | None, run: int) -> Changes | None:
         """Put the new listing in force; what became of the dataset since the last one."""
         writer = ListingWriter(self.space, folder, self.dataset.uri, self.plan.digest, self.listed.digest)
         used: list[str] = []
@@ -232,7 +234,7 @@ class _Run:
                 marks = np.array([item_mark(place_of(item), item.stamp) for item in items], np.uint64)
                 writer.add([item.uri for item in items], number[part], row, readable, marks)
             listing = writer.finish(
-                used, self.plan.columns, self.plan.vectors, self.listed.aside, passing=passing
+                used, self.plan.columns, self.plan.vectors, self.listed.aside, passing=passing, run=run
             )
         except BaseException:
             writer.discard()

@@ -308,6 +308,8 @@ class _Work:
                 listing.aside,
                 failures=listing.failures,
                 passing=passing,
+                remarks=listing.remarks,
+                run=listing.run,
             )
         except BaseException:
             writer.discard()

@@ -21,7 +21,7 @@ from genepool.store._aside import FOLDER
 from genepool.store._changes import item_mark
 from genepool.store._compact import unused
 from genepool.store._journal import Journal, Run, unfinished
-from genepool.store._listing import Listing, listing_batches
+from genepool.store._listing import Listing, all_listings, listing_batches
 from genepool.store._parts import check_part, first_line, part_files, part_names, part_run, read_part
 from genepool.store._verdicts import Verdicts
 
@@ -107,7 +107,8 @@ def inspect(workspace: Workspace) -> Health:
     referred: set[str] = set()
     for state in states:
         found += _listing(workspace, state, facts, referred)
-    runs, findings = _journal(workspace, facts, busy=bool(busy))
+    listed = {folder.name: listing.run for folder, listing in all_listings(workspace)}
+    runs, findings = _journal(workspace, facts, listed, busy=bool(busy))
     found += [*findings, *_spare(workspace, facts, referred, unfinished(runs))]
     verdicts, findings = _verdicts(workspace)
     found += findings
@@ -305,7 +306,7 @@ def _spare(
 
 
 def _journal(
-    workspace: Workspace, facts: Mapping[str, _Facts], *, busy: bool
+    workspace: Workspace, facts: Mapping[str, _Facts], listed: Mapping[str, int], *, busy: bool
 ) -> tuple[list[Run], list[Finding]]:
     journal = Journal(workspace)
     runs, broken = journal.read()
@@ -326,12 +327,15 @@ def _journal(
         found.append(Finding("adopt", message, paths, problem=False))
     for number in sorted(unfinished(runs)) if not busy else ():
         run = by_number[number]
-        if run.what in ("scan", "check"):
+        # Killed after its listing was in force, a scan has done what it was for.
+        done = run.what == "scan" and listed.get(str(run.facts.get("set", "")), 0) >= number
+        if run.what in ("scan", "check") and not done:
             how = "was killed" if run.outcome in ("open", "killed") else f"was {run.outcome}"
             how = f"failed ({run.message})" if run.outcome == "failed" else how
+            after = f" after {len(run.units)} units" if run.what == "scan" else ""
             message = (
-                f"run {number}, {run.what} of {run.dataset}, begun {run.begun}, {how} after "
-                f"{len(run.units)} units: the same command goes on from there"
+                f"run {number}, {run.what} of {run.dataset}, begun {run.begun}, {how}{after}: "
+                "the same command goes on from there"
             )
             found.append(Finding("run", message, problem=False))
     return runs, found

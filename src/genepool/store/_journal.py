@@ -225,14 +225,16 @@ class Journal:
 
 
 def unfinished(runs: list[Run]) -> set[int]:
-    """Numbers of the runs that were cut short and that no later run of the same dataset made good."""
-    found: dict[tuple[str, str], set[int]] = {}
+    """Numbers of the runs that were cut short and that no later run of the same set made good."""
+    found: dict[tuple[str, ...], set[int]] = {}
     for run in runs:
-        of = found.setdefault((run.what, run.dataset), set())
-        if run.outcome == "finished":
-            of.clear()
-        else:
-            of.add(run.number)
+        of = (run.dataset, str(run.facts.get("set", "")))
+        if run.outcome != "finished":
+            found.setdefault((run.what, *of), set()).add(run.number)
+            continue
+        # A check scans.
+        for what in ("scan", "check") if run.what == "check" else (run.what,):
+            found.pop((what, *of), None)
     return set().union(*found.values())
 
 

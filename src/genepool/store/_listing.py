@@ -53,6 +53,7 @@ class Listing:
         aside: What the source refused to list.
         failures: Probe name → images on which it failed.
         passing: Items set aside for a reason that may be gone next time, so that they are tried again.
+        run: Number of the scan, in the journal, that wrote it.
         remarks: What the probes said of how they ran, where that is worth telling (a missing card, say).
     """
 
@@ -69,6 +70,7 @@ class Listing:
     failures: Mapping[str, int] = field(default_factory=dict)
     passing: int = 0
     remarks: tuple[str, ...] = ()
+    run: int = 0
 
     @property
     def identity(self) -> str:
@@ -91,6 +93,7 @@ class Listing:
             "aside": [[c.uri, c.reason, c.message, c.code, c.sha256] for c in self.aside],
             "failures": dict(self.failures),
             "remarks": list(self.remarks),
+            "run": self.run,
         }
 
     @classmethod
@@ -102,6 +105,7 @@ class Listing:
             aside=tuple(Case(*fields) for fields in data["aside"]),
             failures=data["failures"],
             remarks=tuple(data.get("remarks", ())),
+            run=int(data.get("run", 0)),
         )
 
 
@@ -237,6 +241,8 @@ class ListingWriter:
         *,
         failures: Mapping[str, int] | None = None,
         passing: int = 0,
+        remarks: Iterable[str] = (),
+        run: int = 0,
     ) -> Listing:
         """Sort if needed, make durable, put in force, remove outdated listings of this dataset."""
         with wrapped(self._temporary, "written"):
@@ -259,6 +265,8 @@ class ListingWriter:
             tuple(aside),
             dict(failures or {}),
             passing,
+            tuple(remarks),
+            run,
         )
         put_in_force(self.workspace, self.folder, listing)
         self._retire()
@@ -284,9 +292,10 @@ def is_sound(folder: Path, listing: Listing) -> bool:
     from genepool.errors import WorkspaceError
 
     try:
-        return sum(batch.num_rows for batch in listing_batches(folder / listing.file, 65536)) == listing.n
+        rows: int = sum(batch.num_rows for batch in listing_batches(folder / listing.file, 65536))
     except WorkspaceError:
         return False
+    return rows == listing.n
 
 
 def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa.RecordBatch]:
