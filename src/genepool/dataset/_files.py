@@ -243,9 +243,10 @@ def watched() -> Iterator[None]:
         name = str(error.filename)
         if name not in _failing:
             _failing.append(name)
-        if len(_failing) >= remote.DOWN:
+        if (n := len(_failing)) >= remote.DOWN:
+            _failing.clear()  # who asks again begins to count anew
             raise Unavailable(
-                f"{name}: the store does not answer, {len(_failing)} objects in a row: {error.strerror}",
+                f"{name}: the store does not answer, {n} objects in a row: {error.strerror}",
                 hint="look at the store and the network, then run the same command: finished parts are kept",
             ) from None
         raise
