@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
-REASON = re.compile(r"^\*Not run by the tests: (?P<reason>[^*]{8,})\*$", re.S)
+REASON = re.compile(r"^\*Not run by the tests[^:*]*: (?P<reason>[^*]{8,})\*$", re.S)
 SETUP = re.compile(r"<!--\s*tested in:\s*(?P<name>[\w-]+)\s*-->")
 # The reason on a command's own line: `$ make test  # (not run by the tests: it runs them)`.
 SKIPPED = re.compile(r"#.*\(not run by the tests: [^)]{8,}\)\s*$")
