@@ -74,7 +74,8 @@ def webdataset_stream(dataset: GatedDataset, sampler: HumanShareSampler) -> Any:
     """A ``webdataset.DataPipeline`` over the gated order.
 
     ``.compose(webdataset.decode("pil"), webdataset.to_tuple("jpg", "txt"), webdataset.batched(n))`` with the
-    sampler's batch size as n gives batches that hold the share. Images are read where the order asks for them (by byte range inside tar shards), not shard by shard.
+    sampler's batch size as n gives batches that hold the share. Images are read where the order asks for them
+    (by byte range inside tar shards), not shard by shard.
 
     Raises:
         MissingExtra: webdataset is not installed.
