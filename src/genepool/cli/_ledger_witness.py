@@ -31,7 +31,7 @@ def witness() -> None:
 @click.option("--key", "key_file", required=True, metavar="FILE", help="The witness's own private key file.")
 @click.option("--state", required=True, metavar="FILE", help="Where the latest heads are kept (SQLite).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to answer on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8418, show_default=True, help="Port to answer on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8418, show_default=True, help="Its port.")
 def serve(
     logs: tuple[str, ...], policy_file: str | None, key_file: str, state: str, host: str, port: int
 ) -> int:
