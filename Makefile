@@ -119,3 +119,7 @@ soak-fuzz-hypothesis: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) $(ORACLES) demo demo-clean *.genepool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Both notebooks from the first cell to the last, the second also on the demo's photographs: about a minute.
+soak-notebooks: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/notebooks -m "soak or not soak"
