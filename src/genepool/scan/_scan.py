@@ -56,6 +56,8 @@ Progress = Callable[[int, int, int, float], None]
 
 _SMALLEST = 16
 _UNITS_PER_WORKER = 8
+_WORTH = 8
+"""Images for which a worker of their own is worth its start: loading the models costs as much as many."""
 
 
 def scan(
@@ -273,7 +275,8 @@ def _reused(known: Listing, started: float) -> ScanStats:
 def _unit_size(total: int, workers: int, largest: int) -> int:
     """Small enough that workers end together and progress is seen, large enough that parts stay few."""
     even = -(-total // (workers * _UNITS_PER_WORKER))
-    return max(1, min(largest, max(even, min(_SMALLEST, -(-total // workers)))))
+    share = max(_WORTH, -(-total // workers))
+    return max(1, min(largest, max(even, min(_SMALLEST, share))))
 
 
 def _failures(catalogue: Catalogue) -> dict[str, int]:

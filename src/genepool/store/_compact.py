@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from genepool.store._workspace import Workspace
 
-MERGED_ROWS = 8192
-"""Rows of a merged part."""
+MERGED_ROWS = 4096
+"""Rows of a merged part: few files for a million images, and a few megabytes where one is kept in memory."""
 SMALL_ROWS = MERGED_ROWS // 2
 """A part of fewer rows is small."""
 _DEAD = 0.25
