@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ORACLES ?= .oracles
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-stores soak-package soak-fuzz soak-fuzz-hypothesis clean docs soak-docs
+.PHONY: demo test lint bench bench-quick peers oracles typescript browser soak-ledger soak-faults soak-ray soak-stores soak-package soak-notebooks soak-fuzz soak-fuzz-hypothesis clean docs soak-docs
 
 demo: $(VENV)/.demo
 	$(BIN)/genepool demo demo
