@@ -232,6 +232,8 @@ def logs() -> list[bytes]:
     proof = Proof(2, tuple(steps), signed, entries[2]).encode()
     cosigned = _cosignature.append_signatures(signed, [_cosignature.cosign(head.text(), who, 1_800_000_000)])
     trust = (f'[[keys]]\nvkey = "{who.verifier.vkey}"\nmay = ["human"]\n').encode()
+    witness = _cosignature.WitnessKey.of(who).vkey
+    policy = f"log {who.verifier.vkey}\nwitness w {witness}\ngroup g 1 w\nquorum g\n"
     found = {
         0: [bytes([len(entries)]) + encode_bundle(entries)],
         1: entries,
@@ -243,6 +245,7 @@ def logs() -> list[bytes]:
         7: [who.verifier.vkey.encode(), who.text().encode(), _keyfile.protect(who, "pass").encode()],
         8: [trust],
         9: [bytes(80), OTS + b"\x01\x08" + bytes(32)],
+        10: [policy.encode()],
     }  # fmt: skip
     return [bytes([kind]) + body for kind, each in found.items() for body in each]
 

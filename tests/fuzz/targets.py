@@ -296,7 +296,15 @@ def _anchored(data: bytes) -> None:
             continue
 
 
-_LOG = (_bundle, _entry, _noted, _head, _signed_head, _proven, _certificate, _keys, _trusted, _anchored)
+def _policy(data: bytes) -> None:
+    path = scratch() / "policy"
+    path.write_bytes(data)
+    provenance.load_policy(path)
+
+
+_LOG = (
+    _bundle, _entry, _noted, _head, _signed_head, _proven, _certificate, _keys, _trusted, _anchored, _policy,
+)  # fmt: skip
 
 
 def log(data: bytes) -> None:

@@ -156,7 +156,7 @@ class _Parser:
             self.members.add(member)
         if rule in ("all", "any"):
             threshold = len(members) if rule == "all" else 1
-        elif rule.isascii() and rule.isdecimal() and 1 <= int(rule) <= len(members):
+        elif rule.isascii() and rule.isdecimal() and len(rule) < 7 and 1 <= int(rule) <= len(members):
             threshold = int(rule)
         else:
             raise ConfigError(f"expected all, any or a number from 1 to {len(members)}, found {rule[:20]!r}")
