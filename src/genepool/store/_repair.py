@@ -29,7 +29,9 @@ def repair(workspace: Workspace) -> tuple[list[str], Health]:
     Raises:
         WorkspaceError: Another process is writing, or a file cannot be moved; what was done stays done.
     """
-    done: list[str] = []
+    # Taking the lock makes the mark where there is none.
+    marked = (workspace.root / "workspace.json").exists()
+    done = [] if marked else ["wrote workspace.json"]
     with workspace.lock():
         health = inspect(workspace)
         todo = [found for found in health.findings if found.kind in (*_MOVED, *_ACTIONS)]
@@ -67,11 +69,6 @@ def _move(workspace: Workspace, found: Finding, run: Recording) -> list[str]:
     ]
 
 
-def _mark(workspace: Workspace, found: Finding, run: Recording) -> list[str]:
-    workspace.create()
-    return ["wrote workspace.json"]
-
-
 def _journal(workspace: Workspace, found: Finding, run: Recording) -> list[str]:
     # The run that records this repair has mended it as it began.
     return [f"wrote {found.paths[0].name} anew from its readable lines; the damaged one lies in aside/"]
@@ -85,7 +82,6 @@ def _adopt(workspace: Workspace, found: Finding, run: Recording) -> list[str]:
 
 
 _ACTIONS: dict[str, Callable[[Workspace, Finding, Recording], list[str]]] = {
-    "mark": _mark,
     "journal": _journal,
     "adopt": _adopt,
 }
