@@ -78,9 +78,14 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from genepool.remote import _calls
 
     _calls._system.cache_clear()
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(MissingExtra) as caught:
-        dataset.open("s3://bucket/x")
+
+    def without(protocol: str, **options: Any) -> Any:
+        raise ImportError("Install s3fs to access S3")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fsspec, "filesystem", without)
+        with pytest.raises(MissingExtra) as caught:
+            dataset.open("s3://bucket/x")
     assert caught.value.hint == "pip install 'genepool[s3]'"
     with pytest.raises(OSError, match="no reader for nowhere"):
         remote.file_system("nowhere://x")

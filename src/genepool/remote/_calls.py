@@ -163,8 +163,8 @@ def _said(error: Exception) -> str:
     text = (str(error).splitlines() or [""])[0]
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
-    if isinstance(error, Short):
-        return text
+    if isinstance(error, (Short, *_FINAL)) and text:
+        return text[:300]
     return f"{type(error).__name__}: {text}"[:300]
 
 
