@@ -17,7 +17,7 @@ import fsspec
 import pytest
 
 from genepool import dataset, remote
-from genepool.errors import MissingExtra, UsageError, WorkspaceError
+from genepool.errors import MissingExtra, SourceError, UsageError, WorkspaceError
 from genepool.remote import Lease, RemoteFile, Unreachable, check_url, scrub
 from support.buckets import KEY, SECRET, Fault, Store
 
@@ -156,6 +156,35 @@ def test_a_stream_reads_ranges_and_not_the_object(s3: Store) -> None:
     with remote.open_remote(f"{s3.url}/large") as stream:
         assert len(stream.read()) == 3 << 20
     assert s3.proxy.count("GET", "large") <= 7  # 64 KiB, and twice as much each time
+
+
+@pytest.mark.xdist_group("s3")
+def test_an_answer_that_takes_too_long_is_asked_for_again(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a user configured for fsspec holds: here another time-out."""
+    from genepool.remote import _calls
+
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 1}})
+    monkeypatch.setattr(s3.proxy, "pause", 3.0)
+    _calls._system.cache_clear()
+    s3.fs().pipe_file(f"{s3.bucket}/late", b"at last")
+    s3.proxy.faults.append(Fault("slow", "late", times=1))
+    began = time.monotonic()
+    assert remote.read_object(f"{s3.url}/late", 7) == b"at last"
+    assert time.monotonic() - began > 0.9
+    assert s3.proxy.count("GET", "late") >= 2
+
+
+@pytest.mark.xdist_group("s3")
+def test_a_denial_is_final(s3: Store) -> None:
+    s3.fs().pipe_file(f"{s3.bucket}/d/1.png", b"x")
+    s3.proxy.faults.append(Fault("denied", r"1\.png"))
+    (sample,) = dataset.open(f"{s3.url}/d")
+    assert sample.case is not None
+    assert (sample.case.reason, "Access Denied" in sample.case.message) == ("unreadable", True)
+    assert s3.proxy.count("GET", r"1\.png") == 1
+    s3.proxy.faults.append(Fault("denied", "list-type"))
+    with pytest.raises(SourceError, match="Access Denied"):
+        dataset.open(f"{s3.url}/d")
 
 
 @pytest.mark.xdist_group("s3")

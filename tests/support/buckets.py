@@ -28,7 +28,7 @@ KEY, SECRET = "AKIAIOSFODNN7GENEPOOL", "wJalrXUtnFEMI-K7MDENG-bPxRfiCYGENEPOOLKE
 class Fault:
     """What happens to the next ``times`` requests that match."""
 
-    kind: str  # error (status 500), reset, truncated, short (a body that claims to be whole), slow
+    kind: str  # error (500), denied (403), reset, truncated, short (claims to be whole), slow, lost (a put)
     path: str = ""
     method: str = "GET"
     times: int = 1 << 30
@@ -86,6 +86,8 @@ class Proxy:
             fault = next((f.kind for f in self.faults if f.takes(request.command, request.path)), "")
         if fault == "error":
             return self.answer(request, 500, [("Content-Type", "application/xml")], _ERROR)
+        if fault == "denied":
+            return self.answer(request, 403, [("Content-Type", "application/xml")], _DENIED)
         if fault == "reset":
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.connection.close()
@@ -135,6 +137,7 @@ class Proxy:
 
 
 _ERROR = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
+_DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "server", "date"}
 
 
