@@ -4,7 +4,7 @@ Nothing here imports a heavy library: these types cross process boundaries and a
 """
 
 from genepool.records._decision import Decision, Failure, Measure
-from genepool.records._html import printable, shown
+from genepool.records._html import HEADINGS, printable, shown
 from genepool.records._images import Asset, Case, Header, Item, Sample
 from genepool.records._numbers import Estimate, RatioEstimate
 from genepool.records._origin import Attestation, Evidence, Origin, OriginClass, Verdict
@@ -26,6 +26,7 @@ from genepool.records._protocols import (
 )
 
 __all__ = [
+    "HEADINGS",
     "Asset",
     "Attestation",
     "Case",

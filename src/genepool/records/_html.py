@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     from genepool.records._decision import Decision, Failure, Measure
     from genepool.records._numbers import Estimate, RatioEstimate
 
-__all__ = ["decision_html", "estimate_html", "printable", "ratio_html", "shown"]
+__all__ = ["HEADINGS", "decision_html", "estimate_html", "printable", "ratio_html", "shown"]
 
+HEADINGS = {
+    "human_ratio": "Human-made share",
+    "generation": "Highest generation",
+    "inbreeding": "Highest inbreeding F",
+    "retention": "Least retention of a lineage",
+    "diversity": "Style diversity index",
+    "near_duplicates": "Near-duplicate share",
+    "opted_out": "Opted-out share",
+}
+"""What a measure is called where there is room; elsewhere its short title."""
 MEASURES, FAILURES = 16, 12
 WORDS = {
     "pass": ("✓ PASS", "this set may train a model", "#1b7447"),
@@ -103,7 +113,7 @@ def _row(m: Measure) -> str:
     state = "" if m.bound is None and m.ok is not False else STATES[m.ok]
     note = f"<br><small>{shown(m.note, 120)}</small>" if m.note else ""
     cells = (
-        shown(m.title, 60) + note,
+        shown(HEADINGS.get(m.name, m.title), 60) + note,
         f"<strong>{'not measured' if m.value is None else _number(m.value)}</strong>",
         ends,
         bound,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from genepool.errors import UsageError
-from genepool.records import Decision, Estimate, Measure, RatioEstimate
+from genepool.errors import GenepoolError, UsageError
+from genepool.records import HEADINGS, Decision, Estimate, Measure, RatioEstimate
 from genepool.report import _figures, _gallery, _plot, _style
 from genepool.report._svg import PALETTE
 
@@ -80,7 +81,11 @@ def _pictures(obj: Any) -> Pictures:
 
 
 def _decision(decision: Decision) -> Pictures:
-    shares = [m for m in decision.measures.values() if not _plot.whole_numbers(m)]
+    shares = [
+        dataclasses.replace(m, title=HEADINGS.get(m.name, m.title))
+        for m in decision.measures.values()
+        if not _plot.whole_numbers(m)
+    ]
     found: Pictures = {"numbers": lambda: _plot.intervals(shares)}
     tiers, generations = decision.extra.get("origins"), decision.extra.get("generations")
     if isinstance(tiers, Mapping) and tiers:
@@ -110,8 +115,9 @@ def _catalogue(catalogue: Catalogue) -> Pictures:
         return {}
 
     def gallery() -> Figure:
-        rows = {"rarest": view.rare, "commonest": view.common}
-        made = _gallery.thumbnails(catalogue, [*view.rare, *view.common], limit=2 * _style.SHOWN, room=10**7)
+        rows = _extremes(catalogue) or {"rarest": view.rare, "commonest": view.common}
+        wanted = [uri for uris in rows.values() for uri in uris]
+        made = _gallery.thumbnails(catalogue, wanted, limit=len(wanted), room=10**7)
         return _figures.gallery(
             {
                 title: [(uri, base64.b64decode(made.get(uri, "").partition(",")[2])) for uri in uris]
@@ -120,6 +126,22 @@ def _catalogue(catalogue: Catalogue) -> Pictures:
         )
 
     return {"styles": lambda: _plot.style_map(view.points, view.groups), "gallery": gallery}
+
+
+def _extremes(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
+    """The rarest and the commonest images, as a check finds them; empty where there are too few."""
+    import numpy as np
+
+    from genepool.config import Config
+    from genepool.diversity import portrait
+
+    origins = catalogue.origins()
+    verified = None if origins is None else np.asarray(origins["human"]).astype(np.bool_)
+    try:
+        found = portrait(catalogue, Config(), verified=verified)
+    except GenepoolError:  # vectors of another embedder than the panel's, or too few different images
+        return {}
+    return {"rarest": found.rare, "commonest": found.common} if found.rare else {}
 
 
 def _plain(data: Mapping[str, Any]) -> Pictures:

@@ -120,13 +120,13 @@ def over_time(points: Sequence[Mapping[str, Any]], floor: float | None, title: s
             f"floor {floor:g}",
             (1, floor),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 4),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             fontsize=11,
         )
-    step = max(1, -(-len(points) // 6))
-    axes.set_xticks(x[::step], [day(p["at"]) for p in points[::step]])
+    step = max(1, -(-len(points) // 5))
+    axes.set_xticks(x[::step], [day(p["at"]).replace(" ", "\n") for p in points[::step]])
     axes.tick_params(axis="x", colors=PALETTE["ink"])
     axes.set_xlim(-0.6, max(len(points), 4) - 0.4)
     axes.set_ylim(0, max(1.0, *y) * 1.04)

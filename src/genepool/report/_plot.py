@@ -212,7 +212,8 @@ def intervals(measures: Sequence[Measure]) -> Figure:
             axes.plot([m.value], [row], "o", color=colour, markersize=8)
         if m.bound is not None:
             axes.plot([m.bound, m.bound], [row - 0.32, row + 0.32], color=PALETTE["ink"], linewidth=1.6)
-        label = f"{number(m.value, bound=m.bound)} {interval(m.lower, m.upper, bound=m.bound)}"
+        ends = "" if m.lower == m.value == m.upper else interval(m.lower, m.upper, bound=m.bound)
+        label = f"{number(m.value, bound=m.bound)} {ends}"
         axes.text(1.02, row, label, va="center", fontsize=11)
     axes.set_yticks(range(len(measures)), [printable(m.title, 32) for m in measures])
     axes.set_ylim(len(measures) - 0.4, -0.6)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genepool.records import HEADINGS
 from genepool.report import _plot
 from genepool.report._explain import explanations
 from genepool.report._text import count, interval, number, plural, printable, sentence
@@ -22,15 +23,6 @@ WORDS = {
     "pass": ("PASS", "This set may train a model."),
     "fail": ("FAIL", "This set should not train a model."),
     "undecided": ("UNDECIDED", "The evidence is too thin to say; provenance or people can settle it."),
-}
-TITLES = {
-    "human_ratio": "Human-made share",
-    "generation": "Highest generation",
-    "inbreeding": "Highest inbreeding F",
-    "retention": "Least retention of a lineage",
-    "diversity": "Style diversity index",
-    "near_duplicates": "Near-duplicate share",
-    "opted_out": "Opted-out share",
 }
 SLICES, MEASURES = 40, 40
 
@@ -106,7 +98,7 @@ def _line(m: Measure) -> Line:
     exact = m.lower == m.value == m.upper
     return Line(
         name=printable(m.name, 60),
-        title=TITLES.get(m.name) or printable(m.title, 60),
+        title=HEADINGS.get(m.name) or printable(m.title, 60),
         value="not measured" if m.value is None else number(m.value, bound=m.bound, whole=whole),
         interval="" if exact or m.value is None else interval(m.lower, m.upper, bound=m.bound, whole=whole),
         bound="" if m.bound is None else f"{m.bound_kind} {number(m.bound, whole=whole)}",
@@ -150,7 +142,7 @@ def _bar(m: Measure, whole: bool) -> Bar | None:
     def place(x: float) -> float:
         return round(100 * (x - floor) / (top - floor), 2)
 
-    text = f"{TITLES.get(m.name, m.title)} {number(m.value, bound=m.bound, whole=whole)}"
+    text = f"{HEADINGS.get(m.name, m.title)} {number(m.value, bound=m.bound, whole=whole)}"
     if m.lower != m.upper:
         text += f", interval {interval(m.lower, m.upper, bound=m.bound, whole=whole)}"
     if m.bound is not None:
