@@ -102,6 +102,7 @@ def fit_mixture(
     try:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture as Mixture
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
     except ImportError:
         raise MissingExtra(needs="scikit-learn", extra="lab") from None
     if len(rows) < components:
@@ -122,7 +123,9 @@ def fit_mixture(
         # A mixture that stops at 200 rounds is still a mixture; the tolerance is far below what is measured.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            return model.fit(rows)
+            # Matrices this small lose more to waiting threads than they gain, on a busy machine very much.
+            with threadpool_limits(1):
+                return model.fit(rows)
         except ValueError as error:
             raise Diverged(f"generator: the mixture cannot be fitted: {error}") from None
 
