@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tarfile
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,10 @@ def tomls() -> list[bytes]:
     return [whole.encode(), b"[policy]\nhuman_ratio = 0.8\n", inside.encode()]
 
 
+def panels() -> list[bytes]:
+    return [resources.files("genepool.diversity").joinpath("panels", "house.npz").read_bytes()]
+
+
 # --------------------------------------------------------------------------------------------- log
 
 
@@ -273,6 +278,6 @@ def seeds(target: str) -> list[bytes]:
     """The valid inputs of a target."""
     makers = {
         "image": images, "models": large, "evidence": evidence, "tar": tars, "sidecar": sidecars,
-        "toml": tomls, "log": logs, "ledger": ledger_files,
+        "toml": tomls, "panel": panels, "log": logs, "ledger": ledger_files,
     }  # fmt: skip
     return makers[target]()

@@ -482,6 +482,7 @@ STRATEGIES: dict[str, Bytes] = {
     | damaged("sidecar")
     | _json.map(lambda v: json.dumps(v).encode("utf-8", "replace")),
     "toml": _toml() | damaged("toml"),
+    "panel": damaged("panel"),
     "log": _entry() | _lines() | damaged("log"),
     "ledger": damaged("ledger"),
 }

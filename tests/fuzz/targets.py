@@ -7,7 +7,9 @@ row that fits its columns, offsets inside the file, a canonical spelling that gi
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from fuzz import seeds
 from fuzz.watch import Violation, scratch
 from genepool import config, dataset, provenance
 from genepool.dataset import FolderSource, WebDatasetSource, _sidecar
+from genepool.diversity import Panel
 from genepool.errors import GenepoolError, IntegrityError
 from genepool.evidence import read_evidence
 from genepool.provenance import (
@@ -40,6 +43,7 @@ from support import marks
 __all__ = ["TARGETS"]
 
 _LIMIT = 1 << 20
+_moments = itertools.count(1_000_000_000, 1_000_000)
 _REASONS = {
     "empty", "not-an-image", "unsupported", "too-many-pixels", "bomb", "truncated", "corrupt", "too-large",
 }  # fmt: skip
@@ -217,6 +221,15 @@ def toml(data: bytes) -> None:
     orjson.dumps(found.to_json())  # the decision's record holds it
 
 
+def panel(data: bytes) -> None:
+    """A reference panel of somebody else: refused, or exactly the one whose digest it carries."""
+    path = scratch() / "panel.npz"
+    path.write_bytes(data)
+    moment = next(_moments)
+    os.utime(path, ns=(moment, moment))  # panels are remembered by path and time
+    Panel.load(str(path))
+
+
 # --------------------------------------------------------------------------------------------- log
 
 
@@ -353,6 +366,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "tar": tar,
     "sidecar": sidecar,
     "toml": toml,
+    "panel": panel,
     "log": log,
     "ledger": ledger,
 }

@@ -116,7 +116,7 @@ def read_json_file(path: Path, name: str) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PluginError(f"detector {name}: {path}: expected a JSON object: {error}") from error
     if not isinstance(data, dict):
         raise PluginError(f"detector {name}: {path}: expected a JSON object, found {type(data).__name__}")

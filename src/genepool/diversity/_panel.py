@@ -232,7 +232,9 @@ def _load(path: str, changed: int) -> Panel:
             raise MeasureError(f"{path}: expected a panel of format {FORMAT}", hint=hint)
         digest = meta.pop("digest")
         panel = Panel(**meta, **arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except MeasureError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen unrelated types on a damaged file
         raise MeasureError(
             f"{path}: not a readable panel: {type(error).__name__}: {error}", hint=hint
         ) from None

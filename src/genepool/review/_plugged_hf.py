@@ -204,7 +204,7 @@ def _digest(path: Path) -> str:
 def _config(path: Path, name: str) -> dict[str, Any]:
     try:
         config = json.loads((path / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PluginError(f"preference model {name}: expected config.json, found {error}") from error
     if not isinstance(config, dict) or "auto_map" in config:
         raise PluginError(
