@@ -215,7 +215,9 @@ def _known(scored: _Scores) -> tuple[tuple[str, ...], ...]:
     """How many decisions on images of known origin are right; exact intervals (Clopper and Pearson 1934)."""
     from genepool.stats import clopper_pearson
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    if not (scored.human.any() or scored.ai.any()):
+        return ()
     for title, truth, right in (("human work", scored.human, -1), ("AI", scored.ai, 1)):
         decided = truth & (scored.verdict != 0)
         k, n = int((scored.verdict[decided] == right).sum()), int(decided.sum())
