@@ -160,7 +160,7 @@ def _of_set(path: str, workspace: str | None, config: Config) -> tuple[SetLineag
     if origin.SET not in found.pedigree:
         raise UsageError(
             f"{path}: expected images of registered cohorts or models, found {catalogue.n:,} unknown",
-            hint=f"genepool register human FOLDER --workspace {shlex.quote(str(place.root))}",
+            hint=f"genepool register human FOLDER --workspace {shlex.quote(place.where)}",
         )
     return found, [origin.SET], place.root
 

@@ -176,7 +176,7 @@ def model(
     resolved = [(_cohort_of(ref, place, config), share) for ref, share in parts]
     done = provenance.register_model(place, name, resolved, base, config)
     said = f"model {name!r} registered: its outputs are {_generation(done)}"
-    again = f" --workspace {shlex.quote(str(place.root))}"
+    again = f" --workspace {shlex.quote(place.where)}"
     _say(done, output, said, f"genepool register outputs FOLDER --model {shlex.quote(name)}{again}")
     return 0
 

@@ -65,7 +65,7 @@ def summary(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "schema": "genepool.scan/1",
         "dataset": {"uri": catalogue.dataset.uri, "n": catalogue.n, "root": catalogue.root().hex()},
-        "workspace": str(catalogue.workspace.root),
+        "workspace": catalogue.workspace.where,
         "plan": catalogue.plan,
         "new": stats.n_new,
         "reused": stats.n_reused,
@@ -103,7 +103,7 @@ def lines(catalogue: Catalogue) -> list[str]:
     out += [f"probe {name} failed on {n:,} images: see column `note`" for name, n in stats.failures.items()]
     out += [f"damaged and read anew: {part}" for part in stats.damaged]
     out += [f"remark: {text}" for text in stats.remarks]
-    out += [f"workspace: {catalogue.workspace.root}", f"next: genepool check {catalogue.dataset.uri}"]
+    out += [f"workspace: {catalogue.workspace.where}", f"next: genepool check {catalogue.dataset.uri}"]
     return out
 
 

@@ -148,7 +148,7 @@ def measure(catalogue: Catalogue, origins: pa.Table, workspace: Workspace, confi
         uri=catalogue.dataset.uri,
         n=catalogue.n,
         root=catalogue.root().hex(),
-        workspace=str(workspace.root),
+        workspace=workspace.where,
         kept=int(keep.sum()),
         kept_root=chosen.root().hex(),
         human=certificate.ratio,
