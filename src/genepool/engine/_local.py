@@ -75,11 +75,19 @@ def terminable() -> Iterator[None]:
         yield
         return
 
+    status = 0
+
     def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+        nonlocal status
+        status = 128 + number
+        raise SystemExit(status)
 
     signal.signal(signal.SIGTERM, leave)
     try:
         yield
+    except BaseException:
+        if status:  # whatever a library in between made of it
+            raise SystemExit(status) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

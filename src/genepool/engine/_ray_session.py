@@ -21,6 +21,8 @@ _OBJECTS = 256 << 20
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Ray reports its use to its makers unless it is told not to."""
+_NICE = {"RAY_worker_niceness": "0"}
+"""Ray puts its workers 15 steps behind everything else here; what counts is the user's own ``nice``."""
 
 # One for the life of this process: Ray's native side reads it once and keeps it.
 _token = secrets.token_hex(32)
@@ -136,7 +138,7 @@ def _environment() -> Iterator[None]:
     Ray's processes listen on every interface and run whatever they are sent; from 2.59 on a cluster made by
     a program asks for a token. Ours is not written to the user's home, as Ray's would be, and ends with us.
     """
-    ours = {**_QUIET, "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN", _token)}
+    ours = {**_QUIET, **_NICE, "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN", _token)}
     before = {name: os.environ.get(name) for name in (*ours, "RAY_AUTH_MODE")}  # Ray sets the mode itself
     os.environ.update(ours)
     try:
