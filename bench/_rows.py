@@ -1,14 +1,15 @@
 """A large catalogue out of a small one, without decoding anything: for what comes after the scan.
 
-Each copy of the small set is a shard of its own. Digests and perceptual hashes of a copy are those of the
-small set with one random mask laid over them: hashes that lie close together stay as close, and those of
-different copies lie as far apart as those of different pictures. Artists are of one copy only, models of all.
-Vectors repeat.
+Each copy of the small set is a shard of its own whose files differ from the others' by a number in a
+comment: their SHA-256 are right. Pixel digests and perceptual hashes of a copy are those of the small set
+with one random mask laid over them: hashes that lie close together stay as close, and those of different
+copies lie as far apart as those of different pictures. Artists are of one copy only, models of all. Vectors
+repeat.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ UNIT = 8192
 
 
 def grow(small: str, large: str, n: int, seed: int = 7) -> None:
-    """Write the shards (hard links) and the catalogue of ``n`` rows beside them.
+    """Write the shards and the catalogue of ``n`` rows beside them.
 
     Args:
         small: A scanned set of one shard, its workspace beside it (``<small>.genepool``).
@@ -38,8 +39,11 @@ def grow(small: str, large: str, n: int, seed: int = 7) -> None:
     copies = -(-n // table.num_rows)
     (shard,) = Path(small).glob("*.tar")
     Path(large).mkdir()
+    offsets = np.array([int(p.rpartition("::")[2]) for p in table.column("place").to_pylist()], np.int64)
+    sizes, whole = table.column("size").to_numpy(), np.frombuffer(shard.read_bytes(), np.uint8).copy()
     for copy in range(copies):
-        os.link(shard, Path(large) / f"{copy:05}.tar")
+        whole[offsets[:, None] + np.arange(6, 14)] = np.frombuffer(f"{copy:08}".encode(), np.uint8)
+        (Path(large) / f"{copy:05}.tar").write_bytes(whole.tobytes())
     found = dataset.open(large)
     place = store.workspace_for(found, large + ".genepool")
     folder = store.dataset_folder(place, found)
@@ -47,7 +51,9 @@ def grow(small: str, large: str, n: int, seed: int = 7) -> None:
     names: list[str] = []
     for copy in range(copies):
         rng = np.random.default_rng((seed, copy))
+        path = Path(large).resolve() / f"{copy:05}.tar"
         core, beside = _copy(table, copy, rng, listing.columns), _packed(vectors)
+        core = _placed(core, path, offsets, sizes)
         uris = [f"{copy:05}.tar::{uri.partition('::')[2]}" for uri in table.column("uri").to_pylist()]
         for at in range(0, len(uris), UNIT):
             name = f"{listing.plan[:8]}-{len(names):016x}"
@@ -59,6 +65,24 @@ def grow(small: str, large: str, n: int, seed: int = 7) -> None:
             mark = rng.integers(0, 2**63, len(here), dtype=np.uint64)
             writer.add(here, part, row, np.ones(len(here), bool), mark)
     writer.finish(names, dict(listing.columns), dict(listing.vectors), [])
+
+
+def _placed(core, path: Path, offsets: np.ndarray, sizes: np.ndarray):
+    """The rows with their places in one shard, and the digests of the bytes there."""
+    import pyarrow as pa
+
+    data = path.read_bytes()
+    found = {
+        "place": [f"{path}::{at}" for at in offsets.tolist()],
+        "sha256": [
+            hashlib.sha256(data[at : at + size]).digest()
+            for at, size in zip(offsets.tolist(), sizes.tolist(), strict=True)
+        ],
+    }
+    for name, values in found.items():
+        at = core.schema.get_field_index(name)
+        core = core.set_column(at, name, pa.array(values, core.schema.field(name).type))
+    return core
 
 
 def _copy(table, copy: int, rng: np.random.Generator, columns):
@@ -73,7 +97,7 @@ def _copy(table, copy: int, rng: np.random.Generator, columns):
         if name == "key":
             continue
         column = table.column(name).combine_chunks()
-        if name in ("sha256", "pixel", "phash"):
+        if name in ("pixel", "phash"):
             raw = np.frombuffer(column.buffers()[1], np.uint8, len(column) * 32, column.offset * 32)
             column = _binary(raw.reshape(-1, 32) ^ rng.integers(0, 256, 32, dtype=np.uint8))
         elif name == "declared":

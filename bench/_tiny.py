@@ -4,7 +4,8 @@ Every picture is a random field whose spectrum falls like that of photographs (a
 1987, Burton and Moorhead 1987), so perceptual hashes spread as they do among different pictures. Of a
 thousand pictures about fifty are near-copies of an earlier one (encoded again, paler), ten are copies byte by
 byte, one is cut off in the middle. Sidecars declare six in ten to be human work (with artist, style, source),
-two in ten to be a model's, and say nothing of the rest. Equal arguments give equal bytes.
+two in ten to be a model's, and say nothing of the rest. Each JPEG begins with a comment of eight digits, at
+`COMMENT`, which `_rows.py` changes. Equal arguments give equal bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import simplejpeg
 SIDE = 32
 SHARD = 10_000
 NEAR, SAME, BROKEN = 50, 10, 1  # of a thousand
+COMMENT = slice(6, 14)
+"""Where in each file the digits of its comment stand."""
 STYLES = ("oil", "ink", "photo", "pastel", "vector", "collage", "gouache", "etching")
 
 
@@ -40,16 +43,21 @@ def _block(block: int, count: int, rng: np.random.Generator) -> Iterator[tuple[s
         source = int(earlier[i] * i)
         if i and fate[i] < NEAR:
             paler = (array[source] * 0.94 + 10).astype(np.uint8)
-            data = simplejpeg.encode_jpeg(paler, quality=int(quality[i]) - 12, colorsubsampling="420")
+            data = _encoded(paler, int(quality[i]) - 12)
         elif i and fate[i] < NEAR + SAME:
             data = made[source]
         else:
-            data = simplejpeg.encode_jpeg(array[i], quality=int(quality[i]), colorsubsampling="420")
+            data = _encoded(array[i], int(quality[i]))
         made.append(data)
         if fate[i] >= 1000 - BROKEN:
             data = data[: len(data) // 3]
         number = 1000 * block + i
         yield f"{number:09}", data, _sidecar(number, kind[i], rng)
+
+
+def _encoded(array: np.ndarray, quality: int) -> bytes:
+    data: bytes = simplejpeg.encode_jpeg(array, quality=quality, colorsubsampling="420")
+    return data[:2] + b"\xff\xfe\x00\x0a" + b"0" * 8 + data[2:]
 
 
 def _fields(count: int, rng: np.random.Generator) -> np.ndarray:
