@@ -15,13 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from genepool.engine._progress import beat
 from genepool.errors import EngineError
 from genepool.records import Engine, Item, Unit, UnitResult
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -132,6 +131,8 @@ class _SpreadJob(_Stage):
         return UnitResult(unit.id, 1, 0)
 
     def _write(self, name: str, rows: pa.Table, parts: NDArray[np.int64]) -> None:
+        import numpy as np
+
         most = self.partitions - 1
         if len(parts) != rows.num_rows or (len(parts) and not 0 <= parts.min() <= parts.max() <= most):
             raise EngineError(f"exchange: {rows.num_rows} rows, {len(parts)} partitions, each 0 to {most}")

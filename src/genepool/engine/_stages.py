@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -23,6 +22,8 @@ def partition_of(column: Any, partitions: int) -> NDArray[np.int64]:
             shape ``(n, width)`` uint8. Nulls all go to partition 0.
         partitions: How many.
     """
+    import numpy as np
+
     words = _words(column)
     mixed = np.full(len(words), 0x9E3779B97F4A7C15, np.uint64)
     for word in words.T:
@@ -41,6 +42,7 @@ def partition_of(column: Any, partitions: int) -> NDArray[np.int64]:
 
 def fixed(column: Any) -> NDArray[np.uint8]:
     """``(n, width)`` bytes of an Arrow column of fixed-size binary without nulls."""
+    import numpy as np
     import pyarrow as pa
 
     if isinstance(column, pa.ChunkedArray):
@@ -52,6 +54,7 @@ def fixed(column: Any) -> NDArray[np.uint8]:
 
 def _words(column: Any) -> NDArray[np.uint64]:
     """``(n, k)`` words that are equal where the values are."""
+    import numpy as np
     import pyarrow as pa
 
     if isinstance(column, np.ndarray):
@@ -88,6 +91,8 @@ class ByKey:
 
     def __call__(self, name: str, table: pa.Table) -> Iterator[tuple[pa.Table, NDArray[np.int64]]]:
         """See `genepool.engine.Spread`."""
+        import numpy as np
+
         parts = np.zeros(table.num_rows, np.int64)
         for key in self.keys:
             parts = (31 * parts + partition_of(table.column(key), self.partitions)) % self.partitions
