@@ -6,6 +6,7 @@ an error that says so, and the same run afterwards in what an undisturbed one wo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,32 @@ def strike(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None])
     monkeypatch.setattr(owner, last, wrapper)
 
 
+class Prepared:
+    """A workspace after a first check, and what an undisturbed second one says of one image more."""
+
+    def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home = place / "home"
+        monkeypatch.setenv("GENEPOOL_HOME", str(self.home))
+        self.folder = fill(place / "set", 8, size=48)
+        self.first = place / "first"
+        checked(self.folder, self.first, monkeypatch)
+        (self.folder / "new.jpg").write_bytes(encoded(picture(90, 48)))
+        self.use(monkeypatch, place)
+        shutil.copytree(self.first, place / "second")
+        self.expected = told(checked(self.folder, place / "second", monkeypatch), place / "second")
+
+    def use(self, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+        """Work with the key that sealed the first check, and the heads that were seen then."""
+        shutil.copytree(self.home, place / "home-copy")
+        monkeypatch.setenv("GENEPOOL_HOME", str(place / "home-copy"))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return Prepared(tmp_path_factory.mktemp("prepared"), monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("how", "stage"),
     [
@@ -188,21 +215,21 @@ def strike(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None])
     ],
 )
 def test_a_check_that_meets_the_fault_at_one_kind_of_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, stage: str
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, stage: str
 ) -> None:
-    folder = fill(tmp_path / "set", 8, size=48)
+    prepared.use(monkeypatch, tmp_path)
     with small_disk(tmp_path / "disk", 4096) as disk:
+        # A first check was made, so that there is something to lose; then one image came, read in a part of
+        # its own, and the parts are so many that they are merged.
         space = disk.root / "w" if how == "full" else tmp_path / "w"
-        # A first check, so that there is something to lose; then one image more, read in a part of its own.
-        checked(folder, space, monkeypatch)
-        (folder / "new.jpg").write_bytes(encoded(picture(90, 48)))
-        frozen_folders = [space, *(p for p in space.rglob("*") if p.is_dir())]
+        shutil.copytree(prepared.first, space)
+        folders = [space, *(path for path in space.rglob("*") if path.is_dir())]
 
         def fault() -> None:
             if how == "full":
                 disk.leave(0)
             else:
-                for place in frozen_folders:
+                for place in folders:
                     frozen(place)
 
         try:
@@ -212,20 +239,16 @@ def test_a_check_that_meets_the_fault_at_one_kind_of_write(
                     # Files that are there already can be written; nothing else can.
                     context.setattr("genepool.store._journal._LARGE", 10)
                 with pytest.raises(GenepoolError) as caught:
-                    checked(folder, space, context)
+                    checked(prepared.folder, space, context)
         finally:
             disk.clear()
             if how == "frozen":
-                for place in frozen_folders:
+                for place in folders:
                     frozen(place, on=False)
         word = "No space left" if how == "full" else "Operation not permitted"
         assert word in caught.value.message, caught.value.message
         assert caught.value.exit_code == 3
-        after = checked(folder, space, monkeypatch)
+        after = checked(prepared.folder, space, monkeypatch)
         assert store.inspect(store.Workspace(space)).problems == ()
         assert not leftovers(space)
-        undisturbed = tmp_path / "fresh"
-        (folder / "new.jpg").rename(tmp_path / "new.jpg")
-        checked(folder, undisturbed, monkeypatch)
-        (tmp_path / "new.jpg").rename(folder / "new.jpg")
-        assert told(after, space) == told(checked(folder, undisturbed, monkeypatch), undisturbed)
+        assert told(after, space) == prepared.expected
