@@ -38,7 +38,7 @@ SHOTS = (
     Shot("report-dark.png", 1280, 1000, "dark"),
     Shot("report-phone.png", 390, 844, "dark"),
     Shot("report-origins.png", 1280, 1100, section="origins"),
-    Shot("report-pedigree.png", 1280, 1000, section="pedigree"),
+    Shot("report-pedigree.png", 1280, 1180, section="pedigree"),
     Shot("report-detector.png", 1280, 900, section="detector"),
     Shot("report-diversity.png", 1280, 1050, section="diversity"),
     Shot("report-duplicates.png", 1280, 760, section="duplicates"),

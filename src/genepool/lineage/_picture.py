@@ -150,16 +150,23 @@ def layout(described: Mapping[str, Any]) -> Plan:
     layers = _layers(nodes)
     place = _places(layers, nodes)
     across = max([len(layer) for layer in layers] or [1])
+    spans = [
+        place[name][1] - place[parent][1]
+        for name, node in nodes.items()
+        for parent in (*node["parts"], node["base"])
+        if parent in place and _aside(place[parent], place[name])
+    ]
+    longest = max(spans, default=0.0)
     return Plan(
         max(2 * MARGIN + SIDE + across * WIDTH + (across - 1) * GAP, 340),
         2 * MARGIN + len(layers) * HEIGHT + max(0, len(layers) - 1) * DROP,
-        tuple(edge for name, node in nodes.items() for edge in _edges(node, place, name, len(layers))),
+        tuple(edge for name, node in nodes.items() for edge in _edges(node, place, name, longest)),
         tuple(_box(node, *place[name]) for name, node in nodes.items()),
     )
 
 
 def _edges(
-    node: Mapping[str, Any], place: Mapping[str, tuple[float, float]], name: str, rows: int
+    node: Mapping[str, Any], place: Mapping[str, tuple[float, float]], name: str, longest: float
 ) -> Iterator[Edge]:
     x, y = place[name]
     parts = [(p, share, False) for p, share in node["parts"].items()]
@@ -170,17 +177,28 @@ def _edges(
         px, py = place[parent]
         label = "base" if base else percent(share)
         wide, colour = 1.2 if share is None else 1 + 3 * share, ACCENT if base else MUTED
-        if abs(px - x) < WIDTH / 2 and y - py > HEIGHT + DROP + 1:
+        if _aside((px, py), (x, y)):
             # It would run behind the boxes of its own column: round them, the longer the wider.
-            far = min(px, x) - SIDE * (0.45 + 0.5 * (y - py) / (rows * (HEIGHT + DROP)))
+            far = min(px, x) - SIDE * (0.4 + 0.5 * (y - py) / longest)
             start, end = (px, py + HEIGHT / 2), (x, y + HEIGHT / 2)
             points = (start, (far, start[1]), (far, end[1]), end)
-            yield Edge(points, wide, colour, base, label, (_half(points)[0] - 4, _half(points)[1]), "right")
+            middle, height = _half(points)
+            outer = y - py >= longest  # the words of shorter ones stand within, where no other line runs
+            at = middle - 4 if outer else middle + 4
+            anchor: Literal["left", "right"] = "right" if outer else "left"
+            yield Edge(points, wide, colour, base, label, (at, height), anchor)
             continue
         start, end = (px + WIDTH / 2, py + HEIGHT), (x + WIDTH / 2, y)
         bend = (end[1] - start[1]) / 2
         points = (start, (start[0], start[1] + bend), (end[0], end[1] - bend), end)
-        yield Edge(points, wide, colour, base, label, (_half(points)[0] + 5, _half(points)[1]), "left")
+        middle, height = _half(points)
+        lift = 8 if abs(px - x) > WIDTH / 2 else 0  # off a line that runs sideways
+        yield Edge(points, wide, colour, base, label, (middle + 5, height - lift), "left")
+
+
+def _aside(parent: tuple[float, float], child: tuple[float, float]) -> bool:
+    """Whether a straight edge would cross other boxes of its column."""
+    return abs(parent[0] - child[0]) < WIDTH / 2 and child[1] - parent[1] > HEIGHT + DROP + 1
 
 
 def _half(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
