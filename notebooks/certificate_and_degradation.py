@@ -80,10 +80,12 @@ def _(decision, report):
 
 
 @app.cell
-def _(decision, folder, mo, provenance):
+def _(decision, folder, mo, provenance, settings):
     place = decision.extra["ledger"]["certificate"]
     if place:
-        verified = provenance.verify_certificate(provenance.read_certificate(place), folder)
+        # Here the key is ours; somebody else would be given it by another way: `genepool verify --vkey KEY`.
+        ours = provenance.load_public(settings)
+        verified = provenance.verify_certificate(provenance.read_certificate(place), folder, verifiers=ours)
         word = "verified" if verified else "does NOT verify"
         shown = mo.md(f"Certificate `{place}`: **{word}**, {len(verified.findings)} things looked at.")
     else:
