@@ -155,7 +155,7 @@ def _one_thread() -> contextlib.AbstractContextManager[Any]:
     """The matrices are small: threads cost more than they bring, and sums must not depend on their number."""
     try:
         # Comes with scikit-learn.
-        import threadpoolctl  # type: ignore[import-untyped]
+        import threadpoolctl
     except ImportError:
         raise MissingExtra(needs="scikit-learn", extra="demo") from None
     return typing.cast("contextlib.AbstractContextManager[Any]", threadpoolctl.threadpool_limits(1))
