@@ -18,6 +18,7 @@ import pytest
 
 from genepool import dataset, store
 from genepool.errors import SourceError, WorkspaceError
+from genepool.provenance import _rehash as provenance
 from support.buckets import KEY, SECRET, Fault, Store
 from support.probes import MeanProbe
 from support.scans import encoded, fill, picture, rows, scanned, use_probes
@@ -158,6 +159,20 @@ def test_half_a_listing_is_no_dataset(
             scanned(url, tmp_path / "ws")
     s3.proxy.clear()
     assert scanned(url, tmp_path / "ws").n == N
+
+
+def test_what_needs_every_image_does_not_go_on_without_one(folder: Path, tmp_path: Path, s3: Store) -> None:
+    opened = dataset.open(s3.upload(folder))
+    s3.proxy.faults.append(Fault("error", r"/data/sub/003\.jpg"))
+    for attempt in (
+        lambda: dataset.export(opened, None, tmp_path / "out"),
+        lambda: provenance.hash_dataset(opened),
+    ):
+        with pytest.raises(SourceError, match=r"sub/003\.jpg: cannot be fetched now"):
+            attempt()
+    assert not (tmp_path / "out").exists()
+    s3.proxy.clear()
+    assert dataset.export(opened, None, tmp_path / "out").n == N
 
 
 def test_objects_replaced_during_the_scan_are_noticed(folder: Path, tmp_path: Path, s3: Store) -> None:

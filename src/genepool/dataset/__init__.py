@@ -8,6 +8,7 @@ and notebooks, and nothing that is refused disappears: it becomes a `Case`.
 from genepool.dataset._croissant import CONTEXT as CROISSANT_CONTEXT
 from genepool.dataset._dataset import Dataset, UnionSource, union
 from genepool.dataset._export import EXPORT_FORMATS, Manifest, export
+from genepool.dataset._far import insist
 from genepool.dataset._folder import FolderSource
 from genepool.dataset._memory import MemorySource
 from genepool.dataset._open import open
@@ -29,6 +30,7 @@ __all__ = [
     "UnionSource",
     "WebDatasetSource",
     "export",
+    "insist",
     "open",
     "read_files",
     "thumbnail",

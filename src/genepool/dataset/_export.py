@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genepool.dataset._dataset import Dataset
+from genepool.dataset._far import insist
 from genepool.dataset._files import absolute, is_url
 from genepool.dataset._formats import IMAGE_SUFFIXES, sniff, suffix_of
 from genepool.dataset._indexes import WRITERS
@@ -61,7 +62,7 @@ def export(
 
     Raises:
         UsageError: Unknown format, ``out`` not empty, or inside the dataset.
-        SourceError: Not a single image could be written.
+        SourceError: Not a single image could be written, or an object is out of reach for now.
         CannotFinish: No room, no permission.
     """
     if format not in WRITERS:
@@ -147,6 +148,7 @@ def _write(
         for sample in _samples(chosen):
             uri = sample.item.uri
             seen.add(uri)
+            insist(sample.case)
             case, digest = _verify(sample, expected)
             if case is not None or sample.data is None:
                 dropped.append(case or Case(uri, "unreadable", "no bytes"))

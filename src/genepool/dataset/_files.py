@@ -9,7 +9,6 @@ file as an `OSError`, which the sources turn into cases.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -19,8 +18,8 @@ from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
 from genepool import remote
-from genepool.errors import SourceError
-from genepool.remote import Unavailable, Unreachable, is_url
+from genepool.dataset._far import UNREACHABLE, unlisted, watched
+from genepool.remote import Unreachable, is_url
 
 __all__ = [
     "MAX_BYTES",
@@ -225,32 +224,6 @@ def same_object(path: str, stamp: str, data: bytes) -> bool:
 
 
 _MD5 = re.compile("[0-9a-f]{32}")
-_failing: list[str] = []
-"""Objects that could not be reached, one after the other, up to now in this process."""
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[None]:
-    """Tell an object that cannot be reached from a store that is down.
-
-    Raises:
-        Unavailable: `remote.DOWN` objects in a row: to try all the others would take for ever, and would set
-            aside images that are not at fault.
-    """
-    try:
-        yield
-    except Unreachable as error:
-        name = str(error.filename)
-        if name not in _failing:
-            _failing.append(name)
-        if (n := len(_failing)) >= remote.DOWN:
-            _failing.clear()  # who asks again begins to count anew
-            raise Unavailable(
-                f"{name}: the store does not answer, {n} objects in a row: {error.strerror}",
-                hint="look at the store and the network, then run the same command: finished parts are kept",
-            ) from None
-        raise
-    _failing.clear()
 
 
 def _check(size: int, limit: int, empty: bool) -> None:
@@ -361,16 +334,8 @@ def refusal(error: OSError) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError):
         return "vanished", "expected the file that was listed, found nothing"
     if isinstance(error, Unreachable):
-        return "unreachable", f"cannot be fetched now: {error.strerror or error}; the next run tries again"
+        return UNREACHABLE, f"cannot be fetched now: {error.strerror or error}; the next run tries again"
     return "unreadable", f"cannot be read: {error.strerror or error}"
-
-
-def unlisted(uri: str, error: OSError) -> SourceError:
-    """What to raise where a store does not answer while a dataset is listed: half a listing is no dataset."""
-    return SourceError(
-        f"{uri}: cannot be listed: {error.filename or uri}: {error.strerror or error}",
-        hint="look at the store and the network, then run the same command again",
-    )
 
 
 def url_glob(pattern: str) -> list[str]:

@@ -33,8 +33,10 @@ def hash_dataset(dataset: Dataset) -> tuple[list[tuple[str, bytes]], list[Case]]
         ``(uri, digest)`` of each, and what could not be read.
 
     Raises:
-        SourceError: The dataset cannot be listed.
+        SourceError: The dataset cannot be listed, or an object is out of reach for now.
     """
+    from genepool.dataset import insist
+
     aside: list[Case] = []
     items = dataset.items(aside)
 
@@ -45,6 +47,7 @@ def hash_dataset(dataset: Dataset) -> tuple[list[tuple[str, bytes]], list[Case]]
     def digests(chunk: Sequence[Item]) -> tuple[list[tuple[str, bytes]], list[Case]]:
         found, refused = [], []
         for sample in dataset.source.read(chunk):
+            insist(sample.case)
             if sample.data is None:
                 if sample.case is not None:
                     refused.append(sample.case)
