@@ -208,8 +208,8 @@ def encode(body: Mapping[str, Any]) -> bytes:
         raise UsageError(f"{record['kind']} entry: cannot be written as JSON: {error}") from None
     if len(data) > MAX_ENTRY:
         raise UsageError(f"{record['kind']} entry: expected at most {MAX_ENTRY} bytes, found {len(data)}")
-    # A copy of its own size: what orjson returns sits in a buffer of four kilobytes, whose rest nobody can use,
-    # and a check keeps tens of thousands of entries at a time.
+    # A copy of its own size: what orjson returns sits in a buffer of four kilobytes whose rest nobody can
+    # use, and a check keeps tens of thousands of entries at a time.
     return bytes(memoryview(data))
 
 
