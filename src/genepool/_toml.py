@@ -16,9 +16,9 @@ MAX_TOML = 1 << 20
 """Characters of one file."""
 _PARTS = 64
 _PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.){0,256}+"|'[^'\n]*+')"""
-# Possessive, bounded, and only where a part begins: each character is looked at a bounded number of times.
-# Longer quoted parts are not counted: of those not enough fit into `MAX_TOML` to do harm.
-_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_PARTS}}}")
+# Only where a key may begin (prose with many full stops is none), possessive and bounded: each character is
+# looked at a bounded number of times. Longer quoted parts are not counted: too few fit in a file to do harm.
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_PARTS}}}", re.MULTILINE)
 
 
 class TomlProblem(ValueError):
