@@ -22,9 +22,11 @@ from pathlib import Path
 import numpy as np
 
 
-def features(n: int, d: int) -> np.ndarray:
+def features(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Clusters around 200 centres; another seed draws another set around the same ones."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(200, d)).astype(np.float32)
+    rng = np.random.default_rng(seed) if seed else rng
     return centres[rng.integers(0, 200, n)] + 0.5 * rng.standard_normal((n, d), dtype=np.float32)
 
 
@@ -71,7 +73,7 @@ def generated(n: int, d: int):
 def near(n: int, d: int):
     from genepool.diversity import neighbourhood
 
-    x, y = features(n, d), np.roll(features(n, d), 1, axis=1)
+    x, y = features(n, d), features(n, d, 1)
     neighbourhood(x[:200], y[:200])
     return (x, y), lambda: float(neighbourhood(x, y).density)
 
@@ -79,7 +81,7 @@ def near(n: int, d: int):
 def prdc(n: int, d: int):
     from prdc import compute_prdc
 
-    x, y = features(n, d), np.roll(features(n, d), 1, axis=1)
+    x, y = features(n, d), features(n, d, 1)
     compute_prdc(y[:200], x[:200], nearest_k=5)
     return (x, y), lambda: float(compute_prdc(y, x, nearest_k=5)["density"])
 
@@ -128,7 +130,8 @@ def child(name: str, n: int, d: int) -> None:
 def measure(name: str, n: int, d: int = 512, python: str = sys.executable) -> dict:
     command = [python, __file__, "--child", name, str(n), str(d)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=os.environ)
-    found = json.loads(done.stdout)
+    # prdc says what it was given before our own line comes.
+    found = json.loads(done.stdout.splitlines()[-1])
     print(
         f"{name:10s} n = {n:>9,} d = {d}: {found['seconds']:9.3f} CPU s, memory +{found['grown']:7.1f} MiB "
         f"(peak {found['peak']:7.1f}), value {found['value']:.6f}",
@@ -137,11 +140,16 @@ def measure(name: str, n: int, d: int = 512, python: str = sys.executable) -> di
     return found
 
 
+def differs(a: float, b: float) -> float:
+    """Relative difference, 0 where both are 0."""
+    return abs(a - b) / max(abs(a), abs(b), 1e-300)
+
+
 def against(name: str, mine: dict, theirs: dict, what: str) -> None:
     print(
         f"  against {name}, {what}: {theirs['seconds'] / mine['seconds']:.1f} × faster, "
         f"{theirs['grown'] / max(mine['grown'], 0.1):.1f} × less memory, "
-        f"values differ by {abs(mine['value'] / theirs['value'] - 1):.1e}",
+        f"values differ by {differs(mine['value'], theirs['value']):.1e}",
         flush=True,
     )
 

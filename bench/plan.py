@@ -26,6 +26,7 @@ EFFICIENCY = 0.85
 BAND = 2 + 8 + 32
 """Bytes of a row in a band's exchange: band, number, hash."""
 PHASES = ("scan", "settle", "measure", "measure: copies", "measure: index", "seal", "report")
+WORDS = {"check": "checked", "judge": "judged"}
 SIZES = (10**6, 10**8, 10**9)
 
 HEAD = """# From a laptop to a cluster: what it costs, measured
@@ -88,9 +89,8 @@ def measured(kept: dict) -> str:
                 continue
             told, n = run[side], run["n"]
             each = [cell(1e6 * told["phases"][p]["cpu"] / n) if p in told["phases"] else "" for p in PHASES]
-            how = "checked" if side == "check" else "judged"
             lines.append(
-                f"| {n:,} | {how} | {run['models']} | "
+                f"| {n:,} | {WORDS[side]} | {run['models']} | "
                 + " | ".join(each)
                 + f" | {cell(1e6 * told['cpu'] / n)} | {told['peak_mib']:,.0f} |"
             )
@@ -107,13 +107,18 @@ def answers(kept: dict) -> str:
         if "query" not in run:
             continue
         asked = [q["cpu"] for q in run["query"]["queries"].values()]
-        report, queue = run["report"], run["queue"]
-        lines.append(
-            f"| {run['n']:,} | {report['cpu']:.1f} s CPU, {report['peak_mib']:,.0f} MiB | "
-            f"{report['bytes'] / 1e6:.2f} MB | {min(asked):.2f} to {max(asked):.2f} s CPU, "
-            f"{run['query']['peak_mib']:,.0f} MiB | {queue['open']['cpu']:.1f} s, "
-            f"{queue['first']['cpu']:.3f} s CPU, {queue['peak_mib']:,.0f} MiB |"
+        cells = ["", ""]
+        if report := run.get("report"):
+            cells = [
+                f"{report['cpu']:.1f} s CPU, {report['peak_mib']:,.0f} MiB",
+                f"{report['bytes'] / 1e6:.2f} MB",
+            ]
+        cells.append(f"{min(asked):.2f} to {max(asked):.2f} s CPU, {run['query']['peak_mib']:,.0f} MiB")
+        queue = run["queue"]
+        cells.append(
+            f"{queue['open']['cpu']:.1f} s, {queue['first']['cpu']:.3f} s CPU, {queue['peak_mib']:,.0f} MiB"
         )
+        lines.append(f"| {run['n']:,} | " + " | ".join(cells) + " |")
     for run in kept["runs"]:
         if "rescan" in run:
             again, times, listed = (run["rescan"][k] for k in ("again", "times", "list"))
@@ -130,29 +135,35 @@ def answers(kept: dict) -> str:
 def goals(kept: dict) -> str:
     """What was asked, and whether it holds."""
     runs = kept["runs"]
-    large = max((r for r in runs if "judge" in r or "check" in r), key=lambda r: (r["n"], "check" in r))
-    n, told = large["n"], large.get("check") or large["judge"]
-    how = "checked" if "check" in large else "judged"
-    rows = [(f"peak memory at {n:,}, {how}", told["peak_mib"] / 1024, "≤", 2.0, "GiB")]
-    for side in ("check", "judge"):
+    rows = []
+    for side, word in WORDS.items():
         same = sorted((r for r in runs if side in r and r["models"] == "classical"), key=lambda r: r["n"])
-        if len(same) > 1:
+        if same:
             few, many = same[0], same[-1]
+            rows.append((f"peak memory at {many['n']:,}, {word}", many[side]["peak_mib"] / 1024, 2.0, "GiB"))
+        if len(same) > 1:
             ratio = many[side]["cpu"] / many["n"] / (few[side]["cpu"] / few["n"])
-            word = "checked" if side == "check" else "judged"
-            rows.append((f"CPU an image at {many['n']:,} over {few['n']:,}, {word}", ratio, "≤", 1.2, ""))
+            rows.append((f"CPU an image at {many['n']:,} over {few['n']:,}, {word}", ratio, 1.2, ""))
+    told = max((r for r in runs if "report" in r), key=lambda r: r["n"])
     asked = max((r for r in runs if "query" in r), key=lambda r: r["n"])
     slowest = max(q["cpu"] for q in asked["query"]["queries"].values())
     rows += [
-        (f"report's size at {asked['n']:,}", asked["report"]["bytes"] / 1e6, "≤", 2.0, "MB"),
-        (f"report from the catalogue at {asked['n']:,}", asked["report"]["cpu"], "≤", 5.0, "s CPU"),
-        (f"slowest question at {asked['n']:,}", slowest, "≤", 0.2, "s CPU"),
+        (f"report's size at {told['n']:,}", told["report"]["bytes"] / 1e6, 2.0, "MB"),
+        (f"report from the catalogue at {told['n']:,}", told["report"]["cpu"], 5.0, "s CPU"),
+        (f"slowest question at {asked['n']:,}", slowest, 0.2, "s CPU"),
     ]
-    lines = ["| goal | measured | | |", "|---|---|---|---|"]
-    for name, value, sign, bound, unit in rows:
+    lines = ["| goal | measured | at most | |", "|---|---|---|---|"]
+    for name, value, bound, unit in rows:
         word = "holds" if value <= bound else "missed"
-        lines.append(f"| {name} | {value:.2f} {unit} | {sign} {bound:g} | {word} |".replace("  ", " "))
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {name} | {value:.2f}{f' {unit}' if unit else ''} | {bound:g} | {word} |")
+    missing = [f"10^{p}" for p in (4, 5, 6) if not any("check" in r and r["n"] == 10**p for r in runs)]
+    text = "\n".join(lines) + "\n"
+    if missing:
+        text += (
+            f"\nNot measured yet: the whole of `check`, scan included, at {' and '.join(missing)} images "
+            "(`python bench/bench_scale.py --sizes 10000 100000 1000000`).\n"
+        )
+    return text
 
 
 def slope(kept: dict) -> float:

@@ -163,7 +163,7 @@ def arrays(which: str, repeat: int) -> dict:
         for name, runs in sides.items()
     }
     found["n"], found["d"] = n, 512
-    found["differs"] = abs(sides["genepool"][0]["value"] / sides["peer"][0]["value"] - 1)
+    found["differs"] = bench_diversity.differs(sides["genepool"][0]["value"], sides["peer"][0]["value"])
     return found
 
 
