@@ -341,6 +341,22 @@ def test_which_places_and_which_folders(tmp_path: Path, place: str) -> None:
     assert Workspace(tmp_path / "theirs").url == ""
 
 
+def test_without_a_url_nothing_is_connected(
+    tmp_path: Path, few_probes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object, **options: object) -> None:
+        raise AssertionError("a connection")
+
+    monkeypatch.setattr("fsspec.filesystem", refused)
+    monkeypatch.setattr("socket.socket.connect", refused)
+    space = scanned(fill(tmp_path / "data", 3, size=32), tmp_path / "ws").workspace
+    with Verdicts(space) as file:
+        file.add(Verdict("a" * 64, "human", "ada", 1.0))
+    space.publish()
+    store.publish_opened()
+    assert not (space.root / ".store.json").exists()
+
+
 def test_a_remote_log_is_written_there_first(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from support.ledgers import images
 
