@@ -157,11 +157,12 @@ def test_leftovers_and_strange_parts_are_notes(
     assert "scan of /elsewhere" in note
     assert "was killed after 0 units: the same command goes on" in note
     with pytest.raises(SystemExit) as ended:
-        main(["doctor", str(space.root), "--repair", "--format", "json"])
+        main(["doctor", str(space.root), "--repair", "--compact", "--format", "json"])
     data = json.loads(capsys.readouterr().out)
     assert ended.value.code == 0
-    assert len(data["workspace"]["actions"]) == 3
-    assert [run["outcome"] for run in data["workspace"]["runs"]] == ["killed", "killed", "finished"]
+    assert len(data["workspace"]["actions"]) == 4
+    assert data["workspace"]["actions"][-1] == "nothing to merge"
+    assert [run["outcome"] for run in data["workspace"]["runs"]] == ["killed", "killed", "finished", "finished"]
     assert {f["kind"] for f in data["workspace"]["findings"]} == {"run", "aside"}
     assert (space.root / "aside/catalogue/parts/12345678-aa.vec.parquet.1").read_bytes() == b"vectors alone"
     with pytest.raises(SystemExit) as ended:
