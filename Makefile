@@ -109,7 +109,7 @@ soak-package: $(VENV)/.dev
 
 # What strangers' bytes must not do: ten minutes of processor time for each surface, two at once. Status 1 and the input in
 # tests/fuzz/.found where one breaks the rule. atheris has an environment of its own.
-FUZZ := image:300 evidence:300 tar:600 sidecar:600 toml:600 log:300 ledger:300
+FUZZ := image:300 evidence:300 tar:600 sidecar:600 toml:600 log:300 ledger:300 panel:60
 soak-fuzz: $(VENV)/.dev
 	test -x $(ORACLES)/fuzz/bin/pytest || { $(PYTHON) -m venv $(ORACLES)/fuzz && $(ORACLES)/fuzz/bin/python -m pip install -q -c constraints.txt 'atheris==3.0.0' hypothesis pytest -e .; }
 	echo $(FUZZ) | tr ' ' '\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} sh -c 'T={}; exec $(ORACLES)/fuzz/bin/python tests/fuzz/run.py $${T%%:*} --engine atheris --seconds $${T##*:}'
