@@ -64,6 +64,15 @@ def test_rows_are_those_of_images_alone(tmp_path, monkeypatch, how):
     assert catalogue.stats.remarks == ("in company",)
 
 
+def test_a_stranger_may_mean_something_else_by_these_words(tmp_path, monkeypatch):
+    probe = Together(1)
+    probe.batch, probe.remarks = lambda: 5, 7
+    probe.examine = lambda view: {"mean": 0.0}
+    use_probes(monkeypatch, probe)
+    catalogue = scanned(fill(tmp_path / "set", 3), tmp_path / "w")
+    assert (catalogue.n, catalogue.stats.remarks, probe.seen) == (3, (), [])
+
+
 def test_large_images_do_not_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(_unit, "_TOGETHER", 96 * 96 * 2)
     probe = Together(100)

@@ -81,12 +81,12 @@ class ScanJob:
             aside += row.get("reason") is not None
             writer.add({**self._identity(item), **row})
         writer.finish(unit.id)
-        said = dict.fromkeys(text for probe in self.plan.probes for text in getattr(probe, "remarks", ()))
+        said = dict.fromkeys(text for probe in self.plan.probes for text in _remarks(probe))
         return UnitResult(unit.id, len(unit.items), aside, time.perf_counter() - start, tuple(said))
 
     def _rows(self, unit: Unit) -> Iterator[tuple[Item, dict[str, Any]]]:
         """The rows in the order of the items; images wait for each other as far as the probes want to."""
-        together = max((int(getattr(probe, "batch", 1)) for probe in self.plan.probes), default=1)
+        together = max(map(_batch, self.plan.probes), default=1)
         waiting: list[tuple[Item, _Begun]] = []
         pixels = 0
         for item, sample in self._samples(unit):
@@ -187,12 +187,23 @@ class _Begun(NamedTuple):
     notes: list[str]
 
 
+def _batch(probe: Probe) -> int:
+    """On how many images a probe would rather work together; a stranger's may mean something else by it."""
+    found = getattr(probe, "batch", 1)
+    return found if isinstance(found, int) else 1
+
+
+def _remarks(probe: Probe) -> list[str]:
+    found = getattr(probe, "remarks", ())
+    return [text for text in found if isinstance(text, str)] if isinstance(found, (tuple, list)) else []
+
+
 def _ended(waiting: list[tuple[Item, _Begun]], plan: Plan) -> Iterator[tuple[Item, dict[str, Any]]]:
     """Let the probes see these images together, where they can, then finish each row."""
     views = [begun.view for _, begun in waiting if begun.view is not None]
     for probe in plan.probes if len(views) > 1 else ():
         foresee = getattr(probe, "foresee", None)
-        if foresee is not None and int(getattr(probe, "batch", 1)) > 1:
+        if foresee is not None and _batch(probe) > 1:
             try:
                 foresee(views)
             except MemoryError:
