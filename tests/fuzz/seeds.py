@@ -201,9 +201,12 @@ def files_of(space: object) -> list[Path]:
     return list(ledgers.log_files(space))
 
 
+@functools.cache
 def log_verifiers() -> tuple:
-    key = provenance.load_key()
-    return (key.signer.verifier,)
+    """The key of all logs made here; whoever calls may have a home of its own by now."""
+    certificates()
+    _own_home()
+    return (provenance.load_key().signer.verifier,)
 
 
 def _entries() -> list[bytes]:
