@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -68,14 +69,29 @@ def fresh(side: str, folder: Path, space: Path, workers: int) -> dict:
     return json.loads(done.stdout)
 
 
-def grow(place: Path, count: int, days: int, share: float, workers: int, side: str) -> dict:
+def corpus(folder: Path, count: int, seed: int, distinct: int = 300) -> list[Path]:
+    """``count`` different files: so many encoded pictures, then each of them again with a comment of its own."""
     from _corpus import make
 
+    made = folder.with_name(folder.name + "-seeds")
+    make(made, min(count, distinct), low=0.2, high=0.7, seed=seed)
+    seeds = [path.read_bytes() for path in sorted(made.rglob("*.jpg"))]
+    shutil.rmtree(made)
+    files = []
+    for i in range(count):
+        data, note = seeds[i % len(seeds)], f"{seed:04}{i:08}".encode()
+        target = folder / f"{i % 20:02}" / f"{i:06}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + data[2:])
+        files.append(target)
+    return files
+
+
+def grow(place: Path, count: int, days: int, share: float, workers: int, side: str) -> dict:
     folder, pool, space = place / "set", place / "pool", place / f"space-{side}"
     more = max(1, round(count * share))
-    size = make(folder, count, low=0.2, high=0.7)
-    make(pool, days * more, low=0.2, high=0.7, seed=7)
-    spare = sorted(pool.rglob("*.jpg"))
+    size = sum(path.stat().st_size for path in corpus(folder, count, 1))
+    spare = corpus(pool, days * more, 7)
     load = os.getloadavg()[0]
     print(
         f"{side}: {count:,} JPEG, mean {size / count:,.0f} bytes, {workers} workers, load {load:.1f}",
