@@ -70,7 +70,7 @@ def fresh(side: str, folder: Path, space: Path, workers: int) -> dict:
 
 
 def corpus(folder: Path, count: int, seed: int, distinct: int = 300) -> list[Path]:
-    """``count`` different files: so many encoded pictures, then each of them again with a comment of its own."""
+    """``count`` different files: some encoded pictures, then each of them again with a comment of its own."""
     from _corpus import make
 
     made = folder.with_name(folder.name + "-seeds")
