@@ -14,6 +14,7 @@ import pytest
 from genepool import __version__, plugins
 from genepool.config import Config
 from genepool.engine import LocalEngine, Portable, RayEngine, configured
+from genepool.engine._ray_session import _knock
 from genepool.engine._ray_worker import FOLDER, Poison, Supervisor, _sweep
 from genepool.errors import EngineError, MissingExtra, PluginError, WorkspaceError
 from genepool.records import Item, Unit
@@ -143,6 +144,13 @@ def test_the_configuration_names_the_engine(monkeypatch: pytest.MonkeyPatch) -> 
     assert named.address == "other:6379"
     with pytest.raises(PluginError, match="rai"):
         configured(Config().with_(engine__name="rai"))
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:999999"])
+def test_nobody_at_the_address_is_told_at_once(place: str) -> None:
+    with pytest.raises(EngineError, match=f"cannot connect to {place}"):
+        _knock(place)
+    _knock("auto")  # Ray's to find
 
 
 def test_parts_from_elsewhere_keep_to_their_names(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 def token() -> None:
     """Clusters of the tests ask for a token too; to be called before Ray is imported."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_REPORT_URL", "")  # nor a notice that it is off
     os.environ.setdefault("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "180")
     os.environ.setdefault("RAY_worker_niceness", "0")  # else the tests' workers wait for everybody
     os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from genepool.engine._local import cores
 from genepool.errors import EngineError, MissingExtra
 
 _TRIES = 2
+_KNOCK = 10.0
 _OBJECTS = 256 << 20
 """Bytes of Ray's object store in a cluster of our own: jobs and the parts of a few units pass through it."""
 
@@ -75,6 +77,7 @@ class Session:
                     self._start(workers or cores())
 
     def _join(self, place: str) -> None:
+        _knock(place)
         try:
             # A driver never reports by itself; whether the cluster does is for those to say who started it.
             self.ray.init(
@@ -124,6 +127,24 @@ class Session:
     def _leave(self) -> None:
         with self._stack, _quiet(), _signals_kept(), contextlib.suppress(Exception):
             self.ray.shutdown()
+
+
+def _knock(place: str) -> None:
+    """Whether anything listens at ``host:port``: Ray itself would try for minutes.
+
+    Raises:
+        EngineError: Nothing does.
+    """
+    host, _, port = place.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():  # auto, or another scheme that Ray knows
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
+    except (OSError, OverflowError) as error:
+        raise EngineError(
+            f"ray: cannot connect to {place}: {error}",
+            hint="is the cluster running, and does this machine reach it? ray://host:10001 is its client port",
+        ) from error
 
 
 def _first(error: BaseException | None) -> str:
