@@ -143,7 +143,7 @@ def _knock(place: str) -> None:
     except (OSError, OverflowError) as error:
         raise EngineError(
             f"ray: cannot connect to {place}: {error}",
-            hint="is the cluster running, and does this machine reach it? ray://host:10001 is its client port",
+            hint="does the cluster run, and does this machine reach it? ray://host:10001 is its client port",
         ) from error
 
 
