@@ -50,7 +50,7 @@ class Partitioned:
 
     Args:
         engine: Runs the stages. Where its nodes do not see the folder, they run in processes of this machine.
-        folder: Where files may lie meanwhile, about ``n * 16 * 40`` bytes; None: the temporary folder.
+        folder: Where files may lie meanwhile, about 750 bytes per hash; None: the temporary folder.
         rows: Rows per file and, on average, per partition: what a worker holds at a time.
     """
 
