@@ -52,6 +52,23 @@ def test_every_way_to_end(space: Workspace) -> None:
     assert unfinished(journal.runs()) == set()
 
 
+def test_a_run_begins_by_clearing_away_what_dead_writers_left(space: Workspace) -> None:
+    sets = space.catalogue / "sets" / "ab"
+    sets.mkdir(parents=True)
+    dead = [
+        space.root / ".decision.json.4194305.ab12cd34.tmp",
+        space.root / ".report.html.4194305.partial",
+        sets / ".listing-ab-cd.parquet.tmp",
+        space.parts / ".x.parquet.4194305.99887766.tmp",
+    ]
+    alive = space.root / ".links.json.1.ab12cd34.tmp"  # process 1 is always there
+    for path in (*dead, alive):
+        path.write_bytes(b"half")
+    with Journal(space).record("scan", "/a"):
+        pass
+    assert [path for path in (*dead, alive) if path.exists()] == [alive]
+
+
 def test_a_run_inside_another_is_not_taken_for_dead(space: Workspace) -> None:
     journal = Journal(space)
     with journal.record("check", "/a") as outer, journal.record("scan", "/a") as inner:

@@ -201,6 +201,7 @@ class Journal:
 
     def _begin(self, what: str, dataset: str, facts: dict[str, Any]) -> int:
         """Mend the file where it needs mending, note who was killed, write the first line."""
+        _tidy(self.path.parent)
         runs, broken = self.read()
         if broken:
             move_aside(self.path, copy=True)
@@ -222,6 +223,17 @@ class Journal:
     def _end(self, number: int, outcome: str, message: str, facts: dict[str, Any]) -> None:
         line = {"event": "end", "run": number, "at": _now(), "outcome": outcome, "message": message}
         self.append({**line, "facts": facts}, durable=True)
+
+
+def _tidy(root: Path) -> None:
+    """Remove half-written files of writers that are gone; whoever begins a run holds the lock."""
+    for place in (root, root / "catalogue", root / "catalogue" / "parts", *root.glob("catalogue/sets/*")):
+        for path in (*place.glob(".*.tmp"), *place.glob(".*.partial")):
+            # ``.name.PID.token.tmp``, ``.name.PID.partial``: some small files are written without the lock.
+            owner = ("", *path.name.split("."))[-3 if path.suffix == ".tmp" else -2]
+            if owner in ("", str(os.getpid())) or not Path(f"/proc/{owner}").exists():
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def unfinished(runs: list[Run]) -> set[int]:
