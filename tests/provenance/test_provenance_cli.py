@@ -20,7 +20,7 @@ from support.scans import encoded, picture, use_probes
 def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """``set/human`` with four pictures, ``set/ai`` with three; scans run in this process, without probes."""
     use_probes(monkeypatch)
-    monkeypatch.setattr("genepool.scan._scan._engine", lambda config: LocalEngine(inline=True))
+    monkeypatch.setattr("genepool.scan._scan.configured", lambda config: LocalEngine(inline=True))
     monkeypatch.chdir(tmp_path)
     for name, numbers in (("human", range(4)), ("ai", range(10, 13))):
         (tmp_path / "set" / name).mkdir(parents=True)

@@ -30,7 +30,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF")
 @pytest.fixture(autouse=True)
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     use_probes(monkeypatch, EvidenceProbe())
-    monkeypatch.setattr("genepool.scan._scan._engine", lambda config: LocalEngine(inline=True))
+    monkeypatch.setattr("genepool.scan._scan.configured", lambda config: LocalEngine(inline=True))
 
 
 @pytest.fixture

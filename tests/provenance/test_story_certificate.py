@@ -23,7 +23,7 @@ EASY = Config().with_(policy__diversity=0.0)
 @pytest.fixture
 def told(tmp_path: Path, photos: dict, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checked set: two human folders and a model's twelve outputs, certified; returns its folder."""
-    monkeypatch.setattr("genepool.scan._scan._engine", lambda config: LocalEngine(inline=True))
+    monkeypatch.setattr("genepool.scan._scan.configured", lambda config: LocalEngine(inline=True))
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "here" / "set"
     for number, name in enumerate(("drawings", "photographs")):
