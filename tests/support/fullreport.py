@@ -62,8 +62,11 @@ def losses() -> tuple[Any, Any]:
     return worn, evaluate(draws=100)
 
 
-def catalogue(folder: Path, n: int = 300) -> FullCatalogue:
-    """``n`` images; scores that follow the truth of `reports.origins`, some without; two reviewers."""
+def catalogue(folder: Path, n: int = 300, *, lost: bool = True) -> FullCatalogue:
+    """``n`` images; scores that follow the truth of `reports.origins`, some without; two reviewers.
+
+    ``lost``: with what the model lost, and costs, which take the longest to draw.
+    """
     plain = reports.catalogue(n, names=reports.HOSTILE)
     space = Workspace(folder / "w").create()
     rng = np.random.default_rng(5)
@@ -71,9 +74,10 @@ def catalogue(folder: Path, n: int = 300) -> FullCatalogue:
     logit = rng.normal(np.where(kind < 4, -2.5, np.where(kind == 4, 2.5, 0.0)), 1.5)
     scores = [None if i % 11 == 10 else float(v) for i, v in enumerate(logit)]
     licences = [{"license": ("CC0-1.0", "<b>odd</b>", "public domain")[i % 3]} for i in range(n)]
-    worn, cost = losses()
-    space.write_json("degradation.json", worn.to_json())
-    space.write_json("cost.json", cost.to_json())
+    if lost:
+        worn, cost = losses()
+        space.write_json("degradation.json", worn.to_json())
+        space.write_json("cost.json", cost.to_json())
     with ReviewRecord(space) as record:
         digests = [f"{i:064x}" for i in range(40)]
         record.add_controls({d: "human" if i % 2 else "ai" for i, d in enumerate(digests[:20])}, "test")

@@ -90,7 +90,7 @@ def test_no_sideways_scrolling_on_a_phone(visit, status):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.parametrize(("status", "scheme"), [("pass", "light"), ("fail", "dark")])
+@pytest.mark.parametrize(("status", "scheme"), [("fail", "light"), ("undecided", "dark")])
 def test_no_serious_accessibility_fault(visit, status, scheme):
     """axe-core finds nothing serious or critical, with everything that can be opened open."""
     from axe_playwright_python.sync_playwright import Axe
