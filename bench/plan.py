@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import sys
+import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -36,7 +37,9 @@ so that what a catalogue, an index and a report cost is not hidden behind decodi
 near-copies, ten are copies byte by byte, one is cut off; six in ten say whose work they are (400 pictures
 an artist), two in ten name a model. Each step is a process of its own. CPU seconds count the main process
 and its workers; memory is the resident memory of the whole process tree, sampled ten times a second,
-shared pages counted in each process. {machine}
+shared pages counted in each process.
+
+{machine}
 
 """
 
@@ -65,9 +68,9 @@ What the plan rests on, and where it ends:
   of n: from about 10^8 on, eight bands of 32 bits are the ones that are affordable, and they promise only
   pairs up to 7 bits apart. Bands of 32 bits are not built yet.
 - After the scan one process settles, measures, seals and reports. Its time is linear in n, its memory too
-  ({row:.0f} bytes an image): {most} images fit in 2 GB. A larger set is judged in parts of that size, or
-  on a machine with the memory above. The index's state and the counts add up over parts exactly; copies
-  across parts need the partitioned stage of the engine.
+  ({row:.0f} bytes an image between {basis}): by that {most} images fit in 2 GiB, which has not been tried.
+  A larger set is judged in parts of that size, or on a machine with the memory above. The index's state
+  and the counts add up over parts exactly; copies across parts need the partitioned stage of the engine.
 - The log holds an entry for each image whose origin was settled. At 10^9 it is the largest thing after the
   vectors.
 """
@@ -215,10 +218,14 @@ def _bytes(x: float) -> str:
 
 def page(kept: dict) -> str:
     row = slope(kept)
-    most = f"{int(2e9 / row / 1e5) / 10:g} million"
+    judged = sorted((r for r in kept["runs"] if "judge" in r), key=lambda r: r["n"])
+    few, many = judged[0], judged[-1]
+    base = few["judge"]["peak_mib"] * 2**20 - few["n"] * row
+    most = f"{int((2**31 - base) / row / 1e5) / 10:g} million"
+    basis = f"{few['n']:,} and {many['n']:,}"
     ms = kept["scan"]["bare_cpu_ms"]
     return (
-        HEAD.format(side=32, machine=kept["machine"])
+        HEAD.format(side=32, machine=textwrap.fill(kept["machine"], 107))
         + measured(kept)
         + GROWN
         + answers(kept)
@@ -227,7 +234,7 @@ def page(kept: dict) -> str:
         + kept.get("remarks", "")
         + PLAN.format(picture=PICTURE / 1000, ms=ms, efficiency=EFFICIENCY)
         + planned(kept)
-        + LIMITS.format(row=row, most=most)
+        + LIMITS.format(row=row, most=most, basis=basis)
     )
 
 
@@ -262,7 +269,7 @@ def keep(files: list[Path]) -> None:
 
 
 def _kind(run: dict) -> str:
-    return next(side for side in ("check", "judge", "rescan") if side in run)
+    return next(side for side in ("check", "judge", "rescan", "query") if side in run)
 
 
 def main() -> None:
