@@ -128,7 +128,7 @@ def told(first: dict, unchanged: list, grown: list, removed: dict, share: float)
     ratios = [one / first["cpu"] for one in days]
     beyond = [(one - still) / first["cpu"] for one in days]
     rows = [
-        ("unchanged", still, [still / first["cpu"]]),
+        ("unchanged", still, [run["cpu"] / first["cpu"] for run in unchanged]),
         (f"grown by {share:.0%}", statistics.median(days), ratios),
         ("  beyond an unchanged day", statistics.median(days) - still, beyond),
         ("as many removed", removed["cpu"], [removed["cpu"] / first["cpu"]]),
