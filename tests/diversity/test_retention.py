@@ -106,3 +106,8 @@ def test_presence_counts_what_a_small_sample_has_not_met():
     # Half of the modes are gone for good: no estimate may bring them back.
     assert lost.presence.upper < 0.7
     assert lost.tail.lower <= lost.tail <= lost.tail.upper
+
+
+def test_a_reference_too_small_for_its_rare_features_gives_a_wide_interval_not_an_absurd_one():
+    found = feature_retention(sample(400, 5), sample(40, 6))
+    assert 0 <= found.tail.lower <= found.tail <= found.tail.upper < 1e5

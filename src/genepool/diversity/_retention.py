@@ -176,20 +176,25 @@ class FeatureAtlas:
         fresh = rng.multinomial(size, self.held_out / m, _ROUNDS)[:, :-1] / size
         rare = np.argsort(self.shares, kind="stable")[: max(1, len(self.shares) // 4)]
         method = METHOD.format(k=len(self.shares), m=m)
-        base = (*self._relative(drawn, fresh, slice(None), alpha), n, method, alpha)
-        tail = Estimate(*self._relative(drawn, fresh, rare, alpha), n, f"rarest quarter: {method}", alpha)
+        base = (*self._relative(drawn, fresh, size, slice(None), alpha), n, method, alpha)
+        tail = Estimate(
+            *self._relative(drawn, fresh, size, rare, alpha), n, f"rarest quarter: {method}", alpha
+        )
         again = rng.multinomial(n, counts / n, _ROUNDS)[:, :-1]
         return RetentionEstimate.build(
             base, tail, float((counts[:-1] > 0).mean()), _presence(counts[:-1], again, n, alpha)
         )
 
     def _relative(
-        self, drawn: NDArray[np.float64], fresh: NDArray[np.float64], which: Any, alpha: float
+        self, drawn: NDArray[np.float64], fresh: NDArray[np.float64], size: int, which: Any, alpha: float
     ) -> tuple[float, float, float]:
         """Per cent of what a fresh sample shows, with its percentile interval."""
         ours, theirs = self._kept(drawn, which), self._kept(fresh, which)
-        value = 100.0 * float(ours.mean() / max(float(theirs.mean()), 1e-12))
-        ratio = 100.0 * ours / np.maximum(theirs, 1e-12)
+        # A small sample may hold no rare feature: half an image at the commonest one is then the scale.
+        shares = self.shares[which]
+        least = 0.5 * float(np.minimum(1.0, 1.0 / (size * shares)).min()) / len(shares)
+        value = 100.0 * float(ours.mean() / max(float(theirs.mean()), least))
+        ratio = 100.0 * ours / np.maximum(theirs, least)
         lower, upper = (float(v) for v in np.quantile(ratio, [alpha / 2, 1 - alpha / 2]))
         return value, min(lower, value), max(upper, value)
 
