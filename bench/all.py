@@ -162,10 +162,12 @@ BENCHES = (
         ("queue of 10^6 to the first questions, s", r"queue of 1,000,000 images.*?: ([\d.]+) s", "", None),
     )),
     Bench("provider", ("--providers", "cpu", "--batches", "1", "8", "--repeat", "2"), (), matched(
-        ("embedder, batch 1, images/s", r"\n +1 +([\d.,]+) ", "", None),
+        ("first model, batch 1, images/s", r"\n +1 +([\d.,]+) ", "", None),
+        ("first model, batch 8, images/s", r"\n +8 +([\d.,]+) ", "", None),
     )),
-    Bench("certificate", None, ("--runs", "300"), matched(
-        ("false certificates, upper bound", r"false.*?([\d.]+) \[", "", None),
+    Bench("certificate", ("slices", "--runs", "60"), ("false", "slices", "--runs", "300"), matched(
+        ("sets with a slice decided wrongly, lower limit", r"exact 99 % lower limit ([\d.]+)", "<=", 0.05),
+        ("seconds", r"\n(\d+) s on one core", "", None),
     )),
 )  # fmt: skip
 

@@ -49,6 +49,14 @@ def test_every_bench_exists_and_has_a_reader_that_its_own_output_satisfies(every
     found = by_name["diversity"].read(printed)
     assert [f.value for f in found.values()] == [301.5, 50.1, 4.0, 8.0, 2.31]
     assert all(f.holds() for f in found.values())
+    grown = "unchanged  0.30 CPU s   0.0100 of the first (…)\ngrown by 1%  0.51 CPU s   0.0210 of the first"
+    assert [f.value for f in by_name["growth"].read(grown).values()] == [0.021, 0.01]
+    decided = (
+        "Any slice decided, wrongly: 1 of 60 runs (exact 99 % lower limit 0.0002).\n\n12 s on one core. Fine"
+    )
+    assert [f.value for f in by_name["certificate"].read(decided).values()] == [0.0002, 12.0]
+    shown = "  batch   images/s\n      1       82.5  [80.1, 83.0]\n      8    1,090.1  [1.0, 2.0]\n"
+    assert [f.value for f in by_name["provider"].read(shown).values()] == [82.5, 1090.1]
     assert by_name["ledger"].read('{"append": {"per_s": 5.0, "ok": true}}')["append.per_s"].value == 5.0
 
 
