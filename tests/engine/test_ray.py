@@ -28,7 +28,7 @@ from genepool.engine import _ray as room
 from genepool.errors import EngineError
 from genepool.records import Item, Unit
 from genepool.scan import scan
-from support.clusters import add, cluster, gone
+from support.clusters import add, cluster, gone, tree
 from support.probes import AbortingSpread, CarriedJob, PidJob, SlowProbe, TouchJob
 from support.scans import fill, rows, use_probes
 
@@ -398,7 +398,9 @@ def caught(command: list[str], seconds: float) -> int:
                     hits += 1
             assert hits or process.poll() == 0, "it neither reported nor came to its end"
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
+            if process.poll() is None:
+                for pid in tree(process.pid):  # `ray start --block` does not go by itself
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             process.wait(60)
     return hits

@@ -63,6 +63,17 @@ def alive(pid: int) -> bool:
         return False
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    found, todo = [], [pid]
+    while todo:
+        found.append(todo.pop())
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{found[-1]}/task").iterdir():
+                todo += [int(word) for word in (task / "children").read_text().split()]
+    return found
+
+
 def gone(pids: list[int], seconds: float) -> list[int]:
     """Those that still live after so long."""
     deadline = time.monotonic() + seconds
