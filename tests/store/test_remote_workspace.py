@@ -344,6 +344,8 @@ def test_which_places_and_which_folders(tmp_path: Path, place: str) -> None:
 def test_without_a_url_nothing_is_connected(
     tmp_path: Path, few_probes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    forget(monkeypatch)
+
     def refused(*arguments: object, **options: object) -> None:
         raise AssertionError("a connection")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["RADIUS", "LookIndex", "tells"]
 
 RADIUS: Final = 31
-"""Largest distance, of 256 bits, at which two images look the same; measured in docs/concepts/provenance.md."""
+"""Largest distance, of 256 bits, at which two images look the same (docs/concepts/provenance.md)."""
 _BANDS, _VALUES = 16, 1 << 16
 _PROBES = np.array([0, *(1 << bit for bit in range(16))], np.uint16)
 _FEWEST_BITS = 64
