@@ -22,6 +22,8 @@ from support.terminal import Shell, shell
 
 # What a new user tries first, and what is cheap; all others are run by `make soak-docs`.
 QUICK = {"README.md"}
+# The directories that `conftest.py` prepares.
+PLACES = {"demo", "empty", "pictures", "checked", "passed", "generations"}
 ALL = {page: blocks(page) for page in pages()}
 RUN = {page for page, found in ALL.items() if any(b.language in ("console", "python") for b in found)}
 
@@ -103,6 +105,17 @@ def test_every_block_has_a_language_that_somebody_checks():
     strange = [f"{b.place}: {b.language or 'none'}" for found in ALL.values() for b in found]
     strange = [s for s in strange if s.split(": ")[1] not in LANGUAGES]
     assert not strange, f"use one of {sorted(LANGUAGES)} for: " + ", ".join(strange)
+
+
+def test_every_block_is_run_somewhere_or_says_why_not():
+    """`<!-- tested in: NAME -->` above it, or a paragraph `*Not run by the tests: …*` right before it."""
+    lost = [
+        block.place
+        for found in ALL.values()
+        for block in found
+        if block.language in ("console", "python") and block.reason is None and block.setup not in PLACES
+    ]
+    assert not lost
 
 
 def test_no_command_hides_in_a_block_that_is_not_run():
