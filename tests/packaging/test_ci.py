@@ -88,6 +88,7 @@ def github(project: Path, tmp_path: Path, **inputs: str):
     return done, outputs, files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
 
 
+@pytest.mark.soak
 def test_the_action_annotates_summarises_and_ends_as_it_was_asked(project, tmp_path):
     done, outputs, summary = github(project, tmp_path, path="pictures", undecided="pass")
     assert outputs == {"status": "undecided", "exit-code": "5"}, done.stderr

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genepool import dataset, gate, pipeline, plugins, report, store, testing
+from genepool import dataset, gate, pipeline, plugins, report, scan, store, testing
 from genepool.cli import main
 from genepool.config import Config
 from genepool.errors import PluginError, PolicyError
@@ -82,7 +82,7 @@ def test_every_part_keeps_the_rules_of_its_kind(installed, database):
 
 
 def test_evidence_and_rules_count_and_weaken_nothing(installed, folder, tmp_path, capsys):
-    plain = pipeline.check(folder, workspace=tmp_path / "plain", config=Config().with_(**QUICK))
+    plain = pipeline.check(folder, workspace=tmp_path / "plain", config=Config().with_(**QUICK), record=False)
     config = Config().with_(
         **QUICK, evidence__readers=("atelier", "atelier-hint"), policy__rules=("atelier:64",)
     )
@@ -113,11 +113,11 @@ def test_evidence_and_rules_count_and_weaken_nothing(installed, folder, tmp_path
     assert decision.root == plain.root
 
     # It is chosen and left out like ours, kept with the decision, and its images are not exported.
-    only = pipeline.check(folder, workspace=tmp_path / "ws", config=config, select=["ATL"], record=False)
+    measures = gate.measure(catalogue, catalogue.origins(), place, config)
+    rules = gate.over(gate.open_rules(config.policy.rules), catalogue, catalogue.origins())
+    only = gate.decide(measures, config, select=["ATL"], plugged=rules)
     assert [f.code for f in only.failures] == ["ATL101"]
-    ignored = pipeline.check(
-        folder, workspace=tmp_path / "ws", config=config, ignore=["large-enough"], record=False
-    )
+    ignored = gate.decide(measures, config, ignore=["large-enough"], plugged=rules)
     assert "ATL101" not in {f.code for f in ignored.failures}
     assert ignored.policy["not_applied"] == ["ATL101"]
     with pytest.raises(PolicyError, match="ATL101 large-enough"):
@@ -141,12 +141,10 @@ def test_a_source_of_ones_own_gives_the_same_set(installed, database, folder, ca
     assert opened.uri == f"atelier-db:{database}"
     assert store.workspace_for(opened).root == database.with_name("pictures.sqlite.genepool")
     config = Config().with_(**{**QUICK, "engine__name": "local"})
-    decision = pipeline.check("atelier-db:pictures.sqlite", config=config, record=False)
-    assert decision.n == len(PICTURES)
+    catalogue = scan.scan(opened, store.workspace_for(opened), config=config)
+    assert catalogue.n == len(PICTURES)
     digests = [hashlib.sha256(data).digest() for data in PICTURES.values()]
-    assert decision.root == dataset.export(dataset.open(folder), None, database.parent / "copy").root
-    place = store.workspace_for(opened)
-    catalogue = store.Catalogue(opened, place, store.read_listing(place, opened))
+    assert catalogue.root().hex() == dataset.export(dataset.open(folder), None, database.parent / "copy").root
     table = catalogue.table(["sha256", "caption"])
     assert sorted(table.column("sha256").to_pylist()) == sorted(digests)
     assert "caption of painted/0.png" in table.column("caption").to_pylist()
