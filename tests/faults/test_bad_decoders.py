@@ -48,8 +48,8 @@ def test_a_decoder_that_crashes_or_hangs(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_image_too_large_for_the_workers_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RLIMIT_AS: the allocation fails inside the decoder, as it would under a control group's limit."""
     folder = fill(tmp_path / "set", 6, size=48)
-    Image.new("L", (12_000, 9_000)).save(folder / "large.png", compress_level=1)
-    use_probes(monkeypatch, SmallProbe(200 << 20))
+    Image.new("L", (12_000, 12_000)).save(folder / "large.png", compress_level=1)
+    use_probes(monkeypatch, SmallProbe(400 << 20))
     settings = Config().with_(scan__max_pixels=300_000_000)
     found = scanned(folder, tmp_path / "w", workers=1, config=settings)
     [case] = found.cases()

@@ -35,6 +35,9 @@ def repair(workspace: Workspace) -> tuple[list[str], Health]:
     with workspace.lock():
         health = inspect(workspace)
         todo = [found for found in health.findings if found.kind in (*_MOVED, *_ACTIONS)]
+        for found in [found for found in todo if found.kind == "leftover"]:
+            todo.remove(found)
+            done += _moved(workspace, found)  # before a run begins, which would clear it away
         if todo:
             with Journal(workspace).record("repair") as run:
                 for found in todo:
@@ -62,6 +65,10 @@ def mend_mark(root: Path) -> list[str]:
 
 
 def _move(workspace: Workspace, found: Finding, run: Recording) -> list[str]:
+    return _moved(workspace, found)
+
+
+def _moved(workspace: Workspace, found: Finding) -> list[str]:
     return [
         f"moved {path.relative_to(workspace.root)} to {move_aside(path).relative_to(workspace.root)}"
         for path in found.paths
