@@ -111,7 +111,9 @@ def run(*arguments):
 
 def test_the_plugins_verb_tries_a_model(place):
     root, _ = place
-    found = CliRunner().invoke(plugins, ["check", "preferences", f"onnx:{bright(root)}"], standalone_mode=False)
+    found = CliRunner().invoke(
+        plugins, ["check", "preferences", f"onnx:{bright(root)}"], standalone_mode=False
+    )
     assert found.return_value == 0
     assert "rules kept" in found.output
     assert f"sha256={hashlib.sha256(bright(root).read_bytes()).hexdigest()}" in found.output
