@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from genepool.errors import PolicyError
 from genepool.gate._generation import contradictions, generation_lines, maybe_toxic, toxic
 from genepool.gate._human import checkpoint, human, human_slices
 from genepool.gate._plugged import PluggedRule
-from genepool.records import Case, Decision, Failure, Measure
+from genepool.records import Case, Decision, Estimate, Failure, Measure, RatioEstimate
 
 if TYPE_CHECKING:
     from genepool.config import Config
@@ -207,6 +208,21 @@ RULES: tuple[Rule, ...] = (
 # ------------------------------------------------------------------------------------------- lines
 
 
+def _line(
+    name: str,
+    title: str,
+    e: Estimate | RatioEstimate,
+    bound: float | None,
+    side: Literal["floor", "ceiling"],
+    holds: bool | None,
+    *,
+    value: float | None = None,
+) -> Measure:
+    """A line from an estimate."""
+    middle = e.value if value is None else value
+    return Measure(name, title, middle, e.lower, e.upper, e.n, e.method, bound, side, holds)
+
+
 def _lines(m: Measures, config: Config, found: Mapping[str, str], applied: Set[str]) -> dict[str, Measure]:
     """The numbers that people read, in reading order, each with its bound and whether it holds."""
 
@@ -216,84 +232,24 @@ def _lines(m: Measures, config: Config, found: Mapping[str, str], applied: Set[s
             return None  # nothing was left to measure, or nobody asked
         return False if "fail" in states else None if states else True
 
-    counted = "every readable image was looked at"
+    policy = config.policy
     lines = [
-        Measure(
-            "human_ratio",
-            "human",
-            m.human.lower,  # what is guaranteed, not the middle of an interval
-            m.human.lower,
-            m.human.upper,
-            m.human.n,
-            m.human.method,
-            config.policy.human_ratio,
-            "floor",
-            ok("GP101"),
-        ),
+        # What is guaranteed, not the middle of an interval.
+        _line("human_ratio", "human", m.human, policy.human_ratio, "floor", ok("GP101"), value=m.human.lower),
         *generation_lines(m, config, ok),
     ]
     if m.diversity is not None:
-        d = m.diversity
-        lines.append(
-            Measure(
-                "diversity",
-                "diversity",
-                d.value,
-                d.lower,
-                d.upper,
-                d.n,
-                d.method,
-                config.policy.diversity,
-                "floor",
-                ok("GP301"),
-            )
-        )
+        lines.append(_line("diversity", "diversity", m.diversity, policy.diversity, "floor", ok("GP301")))
     else:
-        lines.append(
-            Measure(
-                "diversity",
-                "diversity",
-                None,
-                None,
-                None,
-                m.kept,
-                "not measured",
-                config.policy.diversity,
-                "floor",
-                ok("GP301"),
-                m.diversity_note,
-            )
-        )
+        nothing, floor, holds = (None, None, None), policy.diversity, ok("GP301")
+        name, method = "diversity", "not measured"
+        lines.append(Measure(name, name, *nothing, m.kept, method, floor, "floor", holds, m.diversity_note))
     if m.duplicates is not None:
-        e = m.duplicates
-        lines.append(
-            Measure(
-                "near_duplicates",
-                "duplicates",
-                e.value,
-                e.lower,
-                e.upper,
-                e.n,
-                e.method,
-                config.policy.near_duplicates,
-                "ceiling",
-                ok("GP303"),
-            )
-        )
+        ceiling = policy.near_duplicates
+        lines.append(_line("near_duplicates", "duplicates", m.duplicates, ceiling, "ceiling", ok("GP303")))
     share = len(m.opted_out) / m.n if m.n else 0.0
-    lines.append(
-        Measure(
-            "opted_out",
-            "rights",
-            share,
-            share,
-            share,
-            m.n,
-            "share of images with a machine-readable opt-out; " + counted,
-            0.0 if config.policy.rights == "fail" else None,
-            "ceiling" if config.policy.rights == "fail" else "",
-            ok("GP501"),
-            f"{_images(m.opted_out)} opted out" if m.opted_out else "",
-        )
-    )
+    method = "share of images with a machine-readable opt-out; every readable image was looked at"
+    said = f"{_images(m.opted_out)} opted out" if m.opted_out else ""
+    opted = Measure("opted_out", "rights", share, share, share, m.n, method, ok=ok("GP501"), note=said)
+    lines.append(replace(opted, bound=0.0, bound_kind="ceiling") if policy.rights == "fail" else opted)
     return {line.name: line for line in lines}
