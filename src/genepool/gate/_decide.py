@@ -219,7 +219,7 @@ def _line(
     value: float | None = None,
 ) -> Measure:
     """A line from an estimate."""
-    middle = e.value if value is None else value
+    middle = float(e) if value is None else value
     return Measure(name, title, middle, e.lower, e.upper, e.n, e.method, bound, side, holds)
 
 
