@@ -24,6 +24,17 @@ __all__ = ["SustainableAITrainingPipeline", "check"]
 T = TypeVar("T")
 
 
+def _tell_what_is_left(before: int, after: int) -> None:
+    """Nothing is dropped silently."""
+    import logging
+
+    logging.getLogger("genepool").warning(
+        "diversity: %s of %s images were left out to reach the floor; the set's selection names what stays",
+        f"{before - after:,}",
+        f"{before:,}",
+    )
+
+
 def check(
     data: Any,
     *,
@@ -128,7 +139,9 @@ class SustainableAITrainingPipeline:
         """Return the dataset if it may train a model, else raise.
 
         Returns:
-            ``dataset`` itself when it passed as it is; a `genepool.Dataset` where diversity was injected.
+            ``dataset`` itself when it passed as it is. Where only its diversity was too low, or uncertain, a
+            `genepool.Dataset` that re-weighting made pass: some of the images; its ``selection`` names what
+            stays. How many were left out is logged as a warning (logger ``genepool``).
 
         Raises:
             InsufficientHumanContent: The guaranteed human share is below the floor (also when people could
@@ -138,9 +151,11 @@ class SustainableAITrainingPipeline:
         self.decision = check(dataset, workspace=self.workspace, config=self.config)
         codes = {failure.code for failure in self.decision.failures}
         if codes and codes <= {"GP301"}:
+            before = self.decision.n
             injected = self.inject_diversity(dataset)
             self.decision = check(injected, workspace=self.workspace, config=self.config)
             if self.decision:
+                _tell_what_is_left(before, self.decision.n)
                 return injected
         if self.decision:
             return dataset

@@ -104,7 +104,7 @@ def test_a_set_below_the_floor_raises_the_value_error(kind, gallery, tmp_path, h
         Pipeline().validate_training_data(as_kind(kind, folder, tmp_path))
 
 
-def test_a_subclass_with_our_injection_raises_the_index_of_a_dull_set(tmp_path, photos, home):
+def test_a_subclass_with_our_injection_raises_the_index_of_a_dull_set(tmp_path, photos, home, caplog):
     class Injecting(Pipeline):
         def inject_diversity(self, dataset):
             return genepool.inject_diversity(dataset)
@@ -122,6 +122,8 @@ def test_a_subclass_with_our_injection_raises_the_index_of_a_dull_set(tmp_path, 
     assert after > before
     assert after.lower > before.lower
     assert len(result) < 200
+    kept = genepool.SustainableAITrainingPipeline().validate_training_data(str(dull))
+    assert f"{200 - len(kept)} of 200 images were left out" in caplog.text
 
 
 @pytest.mark.parametrize("kind", KINDS)
