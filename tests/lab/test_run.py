@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from genepool.cli.lab import command
+from genepool.cli.lab import _kept, command
 from genepool.errors import ConfigError, MeasureError, MissingExtra, UsageError
 from genepool.lab import PRESETS, load_preset, markdown, run
 from genepool.lab import _study as study_room
@@ -227,8 +227,15 @@ def test_the_command(preset, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert all(check["holds"] for check in json.loads(done.output)["theory"])
+    # Closed forms alone: no plot, no sample and no processor time is promised.
+    assert {path.name for path in (tmp_path / "t").iterdir()} >= {"result.json", "tables.md"}
+    assert _kept(tmp_path / "t") == ["result.json", "tables.md"]
+    assert "Processor time" not in (tmp_path / "t" / "tables.md").read_text()
     shown = CliRunner().invoke(
         command, ["run", "--preset", preset, "-o", str(tmp_path / "o"), "--seeds", "2"]
     )
     assert "| schedule |" in shown.output
-    assert "Kept in" in shown.output
+    kept = shown.output.splitlines()[-1].partition(": ")[2].split(", ")
+    assert {"result.json", "tables.md"} < set(kept)
+    assert all((tmp_path / "o" / name).exists() for name in kept)
+    assert "Processor time" in shown.output

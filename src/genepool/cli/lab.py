@@ -61,8 +61,15 @@ def run_command(
         emit_json(result)
     else:
         click.echo(lab.markdown(result), nl=False)
-        click.echo(f"Kept in {out}: result.json, tables.md, plots, grids/")
+        click.echo(f"Kept in {out}: {', '.join(_kept(out))}")
     return 0
+
+
+def _kept(out: Path) -> list[str]:
+    """What of a run's products lies in its folder: closed forms alone have neither plots nor samples."""
+    kept = [name for name in ("result.json", "tables.md") if (out / name).is_file()]
+    kept += sorted(plot.name for plot in out.glob("*.svg"))
+    return [*kept, "grids/"] if any(out.glob("grids/*")) else kept
 
 
 @contextlib.contextmanager

@@ -56,8 +56,9 @@ def markdown(result: dict[str, Any]) -> str:
         lines += [f"## {study['name']}", "", study["about"], "", *study_tables(study, plan), ""]
     for exchange in result["exchanges"]:
         lines += [f"## {exchange['name']}", "", exchange["about"], "", *_exchange(exchange["summary"]), ""]
-    lines.append(f"Processor time: {result['cpu_seconds']:,.0f} s.")
-    return "\n".join(lines) + "\n"
+    if result["studies"] or result["exchanges"]:  # the closed forms are not timed
+        lines.append(f"Processor time: {result['cpu_seconds']:,.0f} s.")
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def study_tables(study: dict[str, Any], plan: dict[str, Any]) -> list[str]:
