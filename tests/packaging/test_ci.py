@@ -57,13 +57,25 @@ def test_the_action_keeps_text_from_outside_out_of_its_scripts():
         if "run" in step:
             assert step["shell"] == "bash"
         if "uses" in step:
-            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+            assert re.fullmatch(r"actions/[a-z-]+(/[a-z]+)?@v\d+", step["uses"])
     used = set(re.findall(r"inputs\.([\w-]+)", (ROOT / "action.yml").read_text("utf-8")))
     assert used == set(ACTION["inputs"])
     assert all(text["description"] for text in (*ACTION["inputs"].values(), *ACTION["outputs"].values()))
 
 
-def github(project: Path, tmp_path: Path, **inputs: str):
+def test_the_caches_hold_what_was_scanned_and_no_log():
+    """A log belongs to the key that began it, and the next runner may have another."""
+    caches = [step for step in STEPS if "actions/cache" in step.get("uses", "")]
+    assert [step["uses"].split("@")[0] for step in caches] == ["actions/cache/restore", "actions/cache/save"]
+    assert {step["with"]["path"] for step in caches} == {"${{ inputs.workspace }}/catalogue"}
+    assert len({step["with"]["key"] for step in caches}) == 1
+    assert caches[1]["if"].startswith("always()")
+    checked = next(i for i, step in enumerate(STEPS) if step.get("id") == "check")
+    assert STEPS.index(caches[0]) < checked < STEPS.index(caches[1])
+    assert GITLAB["cache"]["when"] == "always"
+
+
+def github(project: Path, tmp_path: Path, *, home: str = "home", **inputs: str):
     """Run the action's check step as the runner does: bash -e -o pipefail, files for outputs and summary."""
     step = next(step for step in STEPS if step.get("id") == "check")
     given = {name: spec.get("default", "") for name, spec in ACTION["inputs"].items()} | inputs
@@ -79,7 +91,7 @@ def github(project: Path, tmp_path: Path, **inputs: str):
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", script],
         cwd=project,
-        env=environment(**filled, **files, GENEPOOL_HOME=tmp_path / "home"),
+        env=environment(**filled, **files, GENEPOOL_HOME=tmp_path / home),
         capture_output=True,
         text=True,
         check=False,
@@ -123,13 +135,48 @@ def test_the_action_in_every_ending(project, tmp_path):
     assert (done.returncode, outputs["status"]) == (2, "")
 
 
+def next_runner(project: Path, cached: str) -> None:
+    """A fresh checkout, into which the cache brings back the one folder it holds."""
+    workspace = project / ".genepool-workspace"
+    folder = project / cached
+    assert folder.parent == workspace
+    kept = shutil.copytree(folder, project.parent / "cache", dirs_exist_ok=True)
+    shutil.rmtree(workspace)
+    shutil.copytree(kept, folder)
+
+
+@pytest.mark.soak
+def test_the_action_on_a_second_runner_with_another_home(project, tmp_path):
+    cached = next(step for step in STEPS if "cache/restore" in step.get("uses", ""))["with"]["path"]
+    cached = cached.replace("${{ inputs.workspace }}", ".genepool-workspace")
+    for home in ("one", "two"):
+        done, outputs, _ = github(project, tmp_path, path="pictures", home=home)
+        assert (done.returncode, outputs["status"]) == (5, "undecided"), done.stdout + done.stderr
+        decision = json.loads((project / ".genepool-workspace" / "decision.json").read_bytes())
+        assert decision["timing"]["scanned"] == (2 if home == "one" else 0), "nothing is read twice"
+        next_runner(project, cached)
+
+
+@pytest.mark.soak
+def test_the_action_goes_on_with_a_log_where_it_is_given_the_key(project, tmp_path):
+    """The whole workspace is kept, the home is not."""
+    done, _, _ = github(project, tmp_path, path="pictures", home="one")
+    assert done.returncode == 5
+    done, outputs, _ = github(project, tmp_path, path="pictures", home="two")
+    assert (done.returncode, outputs["status"]) == (4, "")
+    assert "GENEPOOL_KEY" in done.stderr
+    key = {"signing-key": (tmp_path / "one" / "key").read_text()}
+    done, outputs, _ = github(project, tmp_path, path="pictures", home="three", **key)
+    assert (done.returncode, outputs["status"]) == (5, "undecided"), done.stdout + done.stderr
+
+
 # --------------------------------------------------------------------------------------- GitLab
 
 
 def test_gitlabs_job_is_whole():
     assert GITLAB["allow_failure"] == {"exit_codes": [5]}
     assert GITLAB["artifacts"]["paths"] == ["genepool-report.html", "decision.json"]
-    assert GITLAB["cache"]["paths"] == [GITLAB["variables"]["GENEPOOL_WORKSPACE"]]
+    assert GITLAB["cache"]["paths"] == [f"{GITLAB['variables']['GENEPOOL_WORKSPACE']}/catalogue"]
 
 
 @pytest.mark.soak
@@ -138,15 +185,18 @@ def test_gitlabs_script_runs_as_printed(project, tmp_path):
     assert len(lines) == len(GITLAB["script"]) - 1
     script = tmp_path / "job.sh"
     script.write_text("set -eo pipefail\n" + "\n".join(lines))
-    done = subprocess.run(
-        ["bash", script],
-        cwd=project,
-        env=environment(**GITLAB["variables"], GENEPOOL_HOME=tmp_path / "home"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 5, done.stderr
+    for home in ("one", "two"):  # the cache is kept between runners, the home is not
+        done = subprocess.run(
+            ["bash", script],
+            cwd=project,
+            env=environment(**GITLAB["variables"], GENEPOOL_HOME=tmp_path / home),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 5, done.stderr
+        if home == "one":
+            next_runner(project, *GITLAB["cache"]["paths"])
     assert json.loads((project / "decision.json").read_bytes())["status"] == "undecided"
     assert (project / "genepool-report.html").stat().st_size > 1000
 

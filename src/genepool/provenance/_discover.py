@@ -106,7 +106,9 @@ def _named(place: str, source: str) -> Path | str:
         if _is_log(candidate):
             return candidate.absolute()
     raise WorkspaceError(
-        f"{place} ({source}): expected a log, found none", hint="remove the entry or restore the log"
+        f"{place} ({source}): expected a log, found none",
+        hint="restore the log there, or remove the entry from "
+        + ("ledger.logs" if source == _CONFIGURED else "links.json in the workspace"),
     )
 
 

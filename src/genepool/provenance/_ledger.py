@@ -165,7 +165,8 @@ class Ledger(LogReader):
         if signer.verifier != tip:
             raise SignatureError(
                 f"{self.where}: this log is signed by {tip.id}, your key is {signer.verifier.id}",
-                hint="use another workspace (--workspace DIR): a log has one writer's key",
+                hint="a log has one writer's key: name that key by GENEPOOL_KEY (its text or its file), "
+                "or use another workspace (--workspace DIR)",
             )
         return signer
 
