@@ -213,6 +213,26 @@ def test_lineage_of_a_folder_and_of_a_model(registered, run, monkeypatch):
     assert "gen 2 or later" in out
 
 
+def test_two_workspaces_that_name_the_same_images(registered, run, monkeypatch):
+    """The cohort has each image once, and the picture lies where the model is registered."""
+    folder, work = registered
+    other = Workspace(folder.parent / "a.genepool")  # before the other one in every listing
+    provenance.register_human(scanned(folder, other.root), other, cohort="ann", config=Config())
+    monkeypatch.chdir(folder.parent)
+    code, out, _ = run("lineage", "M2")
+    assert code == 0
+    assert "ann  human work, 6 images" in out
+    assert out.splitlines()[-1] == "Picture: set.genepool/pedigree.svg"
+    assert (work.root / "pedigree.svg").exists()
+    assert not (other.root / "pedigree.svg").exists()
+    # Further images under the same name are added, once each.
+    more = fill(folder.parent / "more", 8)
+    provenance.register_human(scanned(more, other.root), other, cohort="ann", config=Config())
+    distinct = len({path.read_bytes() for path in (*folder.iterdir(), *more.iterdir())})
+    assert distinct == 8, "six of them are the same bytes"
+    assert f"ann  human work, {distinct} images" in run("lineage", "M2")[1]
+
+
 def test_lineage_of_what_is_not_there(registered, run):
     _, work = registered
     code, _, err = run("lineage", "anm", "--workspace", work.root)

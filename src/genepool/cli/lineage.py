@@ -22,6 +22,7 @@ from genepool.errors import UsageError
 if TYPE_CHECKING:
     from genepool.config import Config
     from genepool.origin import SetLineage
+    from genepool.provenance import Trail
 
 __all__ = ["command"]
 
@@ -130,7 +131,8 @@ def _find(what: str, workspace: str | None, config: Config) -> tuple[SetLineage,
         logs = list(provenance.logs_near(Path.cwd()))
         if other := os.environ.get("GENEPOOL_WORKSPACE"):
             logs.append(Path(other) / "ledger")
-        trail, place = provenance.read_trail(logs, config), (logs[0].parent if logs else Path.cwd())
+        trail = provenance.read_trail(logs, config)
+        place = _home(what, trail)
     found = origin.log_lineage(trail)
     if what not in found.pedigree:
         import difflib
@@ -145,6 +147,13 @@ def _find(what: str, workspace: str | None, config: Config) -> tuple[SetLineage,
     mine = set(found.pedigree.ancestors([what]))
     told = tuple(t for t in found.findings if any(f"model {name!r}" in t for name in mine))
     return type(found)(found.pedigree, found.generations, found.believed, told), [what], place
+
+
+def _home(name: str, trail: Trail) -> Path:
+    """The workspace in which a model or cohort is registered; the current folder where none here has it."""
+    record = trail.models.get(name) or trail.cohorts.get(name)
+    where = next((log.path for log in trail.logs if record is not None and log.origin == record.log), "")
+    return Path(where).parent if where and "://" not in where else Path.cwd()
 
 
 def _of_set(path: str, workspace: str | None, config: Config) -> tuple[SetLineage, list[str], Path]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genepool.provenance._fold import CLASSES, UNBOUNDED, LogState, ModelEntry
 from genepool.records import OriginClass
@@ -108,6 +109,7 @@ def gather_cohorts(
         problems: Sentences about contradictions are appended.
     """
     found: dict[str, CohortRecord] = {}
+    parts: dict[str, list[tuple[NDArray[np.uint8], bool]]] = {}
     for number, state in reversed(list(enumerate(states))):
         claims = state.claims
         for at, batch in enumerate(state.batches):
@@ -116,10 +118,17 @@ def gather_cohorts(
                 continue
             start, stop = np.searchsorted(claims.index, [batch.first, batch.index])
             rows = np.arange(start, stop)[claims.attested[start:stop]]
-            record = _cohort(state, batch.predicate, name, rows, at in trusted[number])
+            good = at in trusted[number]
+            record = _cohort(state, batch.predicate, name, rows, good)
             record = replace(record, key=batch.key.id, log=state.origin)
             if record.n:
                 found[name] = _merge(found.get(name), record, problems)
+                parts.setdefault(name, []).append((claims.sha[rows], good))
+    # Two logs, or two entries of one, may name the same image: it is one image of the cohort.
+    for name, several in parts.items():
+        if len(several) > 1:
+            rows = np.concatenate([sha for sha, good in several if good == found[name].trusted])
+            found[name] = replace(found[name], n=len(np.unique(np.ascontiguousarray(rows).view("V32"))))
     return found
 
 
