@@ -78,6 +78,27 @@ def test_every_number_says_on_what_it_was_measured():
     assert "Measured on exactly these images." in card("set", MANIFEST, TALLIES, same, {})
 
 
+def test_a_generation_has_no_upper_end_where_images_are_of_unknown_origin():
+    def row(upper, **generations):
+        top = Measure("generation", "generation", 0.0, 0.0, upper, 57, "counted", 2.0, "ceiling", True)
+        text = card(
+            "set",
+            MANIFEST,
+            TALLIES,
+            decision(measures={"generation": top}, extra={"generations": generations}),
+            {},
+        )
+        return next(line for line in text.splitlines() if line.startswith("| generation")), text
+
+    closed, text = row(0.0, **{"0": 57})
+    assert closed == "| generation | 0 | [0, 0] | 57 | ceiling 2 | counted |"
+    assert "no upper end" not in text
+    half, text = row(0.0, **{"0": 17, "no origin": 40})
+    assert half == "| generation | 0 | 0 or later | 57 | ceiling 2 | counted |"
+    assert "no upper end: 40 of the images are of no verified origin" in text
+    assert "0 or later" in row(None, **{"0": 57})[0]
+
+
 def test_without_a_decision_nothing_is_promised():
     text = card("set", MANIFEST, TALLIES, None, {})
     assert "exported without a decision" in text

@@ -132,7 +132,13 @@ def _numbers(manifest: Manifest, decision: Decision | None) -> str:
             f"Measured on the {approved.get('n', decision.n):,} images that the check decided on (root "
             f"`{str(approved.get('root', decision.root))[:16]}…`), not on the {manifest.n:,} of this export."
         )
-    rows = [_row(measure) for measure in decision.measures.values() if measure.value is not None]
+    unknown = int(decision.extra.get("generations", {}).get("no origin", 0))
+    rows = [_row(measure, unknown) for measure in decision.measures.values() if measure.value is not None]
+    remarks = [
+        f"The generation is the highest known one; it has no upper end: {unknown:,} of the images are of no "
+        "verified origin and may be of any generation.\n"
+    ]
+    remarks = remarks if unknown and "generation" in decision.measures else []
     return "\n".join(
         [
             "## Numbers\n",
@@ -141,14 +147,18 @@ def _numbers(manifest: Manifest, decision: Decision | None) -> str:
             "|---|--:|---|--:|---|---|",
             *rows,
             "",
+            *remarks,
         ]
     )
 
 
-def _row(m: Measure) -> str:
+def _row(m: Measure, unknown: int) -> str:
+    """A line of the table. With ``unknown`` images of no verified origin no generation has an upper end."""
     digits = 0 if m.name == "generation" else 3
     value = "" if m.value is None else f"{m.value:.{digits}f}"
     ends = "" if m.lower is None or m.upper is None else f"[{m.lower:.{digits}f}, {m.upper:.{digits}f}]"
+    if m.name == "generation" and m.lower is not None and (unknown or m.upper is None):
+        ends = f"{m.lower:.0f} or later"
     bound = "" if m.bound is None else f"{m.bound_kind} {m.bound:g}"
     title = "guaranteed human ratio" if m.name == "human_ratio" else m.title
     return f"| {title} | {value} | {ends} | {m.n:,} | {bound} | {_plain(m.method)} |"
@@ -173,9 +183,8 @@ def _check(manifest: Manifest) -> str:
         [
             "## Check it yourself\n",
             "`manifest.jsonl` lists the SHA-256 of every image; their Merkle root (RFC 6962) is "
-            f"`{manifest.root}`.\n",
+            f"`{manifest.root}`. With genepool installed:\n",
             "```",
-            "pip install genepool",
             "genepool check .",
             "```",
             "",
