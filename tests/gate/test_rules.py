@@ -86,6 +86,25 @@ def test_rules(changes, expected):
     assert codes(good(**changes)) == expected
 
 
+def test_nothing_left_says_what_set_the_images_aside_and_what_brings_them_back():
+    def said(**changes):
+        decision = gate.decide(good(kept=0, diversity=None, **changes), Config())
+        (failure,) = decision.failures
+        return failure
+
+    found = said(maybe_toxic=cases(100, "GP402"))
+    assert found.message.endswith("100 readable images, all set aside: 100 r")
+    assert "genepool register outputs FOLDER --model NAME" in found.hint
+    found = said(n=0, unread=cases(3, "GP600"))
+    assert found.message == "no image could be read: 3 r"
+    assert found.hint == "each file with its reason: genepool scan set"
+
+
+def test_the_hint_about_diversity_is_a_command():
+    decision = gate.decide(good(diversity=Estimate(0.3, 0.2, 0.4, 100, "t")), Config())
+    assert "genepool inject set --plan --reserve POOL" in decision.failures[0].hint
+
+
 def test_fail_outranks_undecided():
     decision = gate.decide(good(human=ratio(0.0, 1.0), toxic=cases(1, "GP401")), Config())
     assert decision.status == "fail"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -59,11 +60,6 @@ def decide(
     failures += [found for found in theirs if found is not None]
     failures.sort(key=lambda f: (f.status != "fail", f.code))
     status = failures[0].status if failures else "pass"
-    aside = list(measures.unread)
-    if config.generation.unknown == "exclude":
-        aside.extend(measures.maybe_toxic)
-    if config.policy.rights == "exclude":
-        aside.extend(measures.opted_out)
     return Decision(
         status=status,
         uri=measures.uri,
@@ -71,7 +67,7 @@ def decide(
         root=measures.root,
         measures=lines,
         failures=tuple(failures),
-        set_aside=tuple(aside),
+        set_aside=_aside(measures, config),
         policy={
             "rules": [rule.code for rule in rules],
             "not_applied": [rule.code for rule in every if rule not in rules],
@@ -87,6 +83,13 @@ def decide(
             "config": config.to_json(),
         },
     )
+
+
+def _aside(m: Measures, config: Config) -> tuple[Case, ...]:
+    """What the decision does not speak of: files that cannot be read, and what the policy leaves out."""
+    maybe = m.maybe_toxic if config.generation.unknown == "exclude" else ()
+    opted = m.opted_out if config.policy.rights == "exclude" else ()
+    return (*m.unread, *maybe, *opted)
 
 
 def _chosen(
@@ -145,7 +148,7 @@ def _diversity(m: Measures, config: Config) -> Failure | None:
         "undecided" if spans else "fail",
         f"style diversity {index.value:.2f} [{index.lower:.2f}, {index.upper:.2f}] "
         + (f"spans the floor {floor:.2f}" if spans else f"is below the floor {floor:.2f}"),
-        "bring back what is rare: genepool.inject_diversity(dataset, reserve=…) re-weights and retrieves",
+        f"bring back what is rare: genepool inject {shlex.quote(m.uri)} --plan --reserve POOL",
     )
 
 
@@ -177,14 +180,31 @@ def _rights(m: Measures, config: Config) -> Failure | None:
 def _nothing_left(m: Measures, config: Config) -> Failure | None:
     if m.kept:
         return None
+    counts = Counter(case.reason for case in _aside(m, config))
+    reasons = ", ".join(f"{n:,} {why}" for why, n in counts.most_common())
     return Failure(
         "GP601",
         "fail",
-        f"nothing is left to train on: {m.n:,} readable images, all set aside"
-        if m.n
-        else "no image could be read",
-        f"see why: genepool report {shlex.quote(m.uri)}",
+        (
+            f"nothing is left to train on: {m.n:,} readable images, all set aside"
+            if m.n
+            else "no image could be read"
+        )
+        + (f": {reasons}" if reasons else ""),
+        _way_out(m, config),
     )
+
+
+def _way_out(m: Measures, config: Config) -> str:
+    """What brings images back: by what set them aside, the readable ones first."""
+    if m.maybe_toxic and config.generation.unknown == "exclude":
+        return (
+            "say what their model was trained on: genepool register model NAME --trained-on …, "
+            "then genepool register outputs FOLDER --model NAME"
+        )
+    if m.opted_out and config.policy.rights == "exclude":
+        return "their owners do not allow training (genepool explain GP501): add images that may be used"
+    return f"each file with its reason: genepool scan {shlex.quote(m.uri)}"
 
 
 def _images(cases: Sequence[Case]) -> str:
