@@ -54,6 +54,10 @@ def test_what_people_and_github_read(run, art):
     assert "GP202 art/new/0.png: nothing says what made it" in text
     assert text.count("genepool register human art/new") == 1
     assert '{"file": "0.png", "origin": "human_made"}' in text
+    signed = run("hook", "provenance", "art/new/0.png", "--require", "attested").out
+    assert "genepool register human art/new" in signed
+    assert "genepool register outputs art/new --model NAME" in signed
+    assert "genepool.jsonl" not in signed, "a sidecar's line is not signed: it would not help"
     lines = run("hook", "provenance", "art/new/0.png", "--format", "github").out.splitlines()
     assert lines == ["::error file=art/new/0.png,title=GP202::nothing says what made it"]
     assert run("explain", "GP202").code == 0

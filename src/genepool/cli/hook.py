@@ -62,11 +62,11 @@ def provenance(
     logs = _logs(files, workspace, config) if files else []
     asked: Literal["declared", "attested"] = "attested" if require == "attested" else "declared"
     found = origin.carried(files, base, logs=logs, require=asked, config=config)
-    _print(found, output)
+    _print(found, output, asked)
     return 0 if all(one.ok for one in found) else 1
 
 
-def _print(found: Sequence[Carried], output: str) -> None:
+def _print(found: Sequence[Carried], output: str, asked: str) -> None:
     if output == "json":
         rows = [{"path": one.path, "ok": one.ok, "how": one.how, "detail": one.detail} for one in found]
         emit_json({"schema": "genepool.carried/1", "files": rows})
@@ -82,10 +82,17 @@ def _print(found: Sequence[Carried], output: str) -> None:
             click.echo(f"{CODE} {one.path}: {one.detail}")
     if wrong and output == "text":
         first = Path(wrong[0].path)
+        folder = shlex.quote(str(first.parent))
         line = json.dumps({"file": first.name, "origin": "human_made"}, ensure_ascii=False)
+        # A line beside a picture is nobody's signature: where one is asked for it would not help.
+        other = (
+            f"genepool register outputs {folder} --model NAME   (what a model of yours made)"
+            if asked == "attested"
+            else f"a line in {first.parent / 'genepool.jsonl'}: {line}"
+        )
         click.echo(
-            f"  → genepool register human {shlex.quote(str(first.parent))}   (your own work, into the log)\n"
-            f"  → or a line in {first.parent / 'genepool.jsonl'}: {line}\n"
+            f"  → genepool register human {folder}   (your own work, into the log)\n"
+            f"  → or {other}\n"
             f"  why: genepool explain {CODE}"
         )
 
