@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_set_aside_images_are_never_covered_by_the_certificate(mixed, tmp_path):
     catalogue = scan.scan(dataset.open(mixed), place)
     gate.export_approved(catalogue, place, decision, tmp_path / "clean")
     assert provenance.verify_certificate(certificate, tmp_path / "clean", verifiers=keys)
+    # What is missing is named by what a certificate knows of it: the beginning of its SHA-256.
+    lost = next((mixed / "human").glob("*.jpg"))
+    digest = hashlib.sha256(lost.read_bytes()).hexdigest()
+    lost.unlink()
+    texts = [
+        finding.text for finding in provenance.verify_certificate(certificate, mixed, verifiers=keys).bad
+    ]
+    named = next(text for text in texts if text.startswith("1 certified image is missing or changed"))
+    assert named.endswith(f"SHA-256 beginning {digest[:16]}")
 
 
 def test_a_narrowed_check_certifies_nothing(mixed):

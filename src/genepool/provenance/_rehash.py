@@ -117,11 +117,16 @@ def _differences(
     if len(strange) > _SHOWN:
         said.append(("data", "bad", f"{len(strange) - _SHOWN:,} more are changed or added"))
     here = Counter(digest[:width] for _, digest in images)
-    gone = sum((known - here).values())
+    lost = known - here
+    gone = sum(lost.values())
     twice = [uri for uri, digest in images if here[digest[:width]] > known[digest[:width]] > 0]
     said += [(uri, "bad", "is there more often than it was certified") for uri in twice[:_SHOWN]]
     if gone:
-        said.append(("data", "bad", f"{gone:,} certified images are missing or changed"))
+        # A certificate knows images by their bytes alone: the beginning of the SHA-256 is their name in it.
+        names = ", ".join(digest.hex() for digest in sorted(lost)[:_SHOWN])
+        more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
+        subject = "1 certified image is" if gone == 1 else f"{gone:,} certified images are"
+        said.append(("data", "bad", f"{subject} missing or changed: SHA-256 beginning {names}{more}"))
     return said
 
 
