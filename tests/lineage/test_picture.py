@@ -228,7 +228,7 @@ def test_two_workspaces_that_name_the_same_images(registered, run, monkeypatch):
     # Further images under the same name are added, once each.
     more = fill(folder.parent / "more", 8)
     provenance.register_human(scanned(more, other.root), other, cohort="ann", config=Config())
-    distinct = len({path.read_bytes() for path in (*folder.iterdir(), *more.iterdir())})
+    distinct = len({path.read_bytes() for path in (*folder.rglob("*"), *more.rglob("*")) if path.is_file()})
     assert distinct == 8, "six of them are the same bytes"
     assert f"ann  human work, {distinct} images" in run("lineage", "M2")[1]
 
