@@ -110,6 +110,7 @@ def measure(model: str, provider: str, options: argparse.Namespace, reference: d
         reference[model] = one_by_one(lambda batch: plain.run(list(outputs), {"rgb": batch}), shown)
     rows = []
     for size in options.batches:
+        print(f"… {model} on {provider}, batches of {size}", file=sys.stderr, flush=True)
         found, cpu = rates(answer, shown, size, options.seconds, options.repeat)
         got, again = in_batches(answer, shown, size), in_batches(answer, shown, size)
         rows.append(

@@ -51,7 +51,7 @@ def test_a_stricter_policy_fails_without_a_new_scan(run, gallery):
     data = json.loads(result.out)
     assert [f["code"] for f in data["failures"]] == ["GP301"]
     assert data["timing"]["scanned"] == 0
-    # The gate records nothing.
+    # The gate writes nothing into the log.
     assert run("ledger", "show", "--workspace", f"{gallery}.genepool", "--format", "json").out == entries
 
 

@@ -94,7 +94,7 @@ def run(
     ignore: tuple[str, ...],
     baseline: str | None,
 ) -> int:
-    """Check and print; shared with ``genepool gate``, which records nothing."""
+    """Check and print; shared with ``genepool gate``, which writes no report and nothing into the log."""
     from genepool import dataset, pipeline, store
     from genepool.cli._progress import progress
 
@@ -141,6 +141,8 @@ _WORDS = {
     "undecided": "UNDECIDED  the evidence is too thin to say; people or provenance can settle it.",
 }
 _MARK = {True: "✓", False: "✗", None: "?"}
+_PEDIGREE = {"no origin": "of no verified origin"}
+"""What is declared or inferred is known to somebody, and verified by nobody."""
 
 
 def render(decision: Decision, *, report: Path | None = None) -> str:
@@ -226,7 +228,8 @@ def _facts(decision: Decision) -> list[tuple[str, str]]:
         facts.append(("origins", " · ".join(f"{n:,} {tier}" for tier, n in origins.items())))
     if generations := extra.get("generations"):
         text = " · ".join(
-            f"{n:,} gen {g}" if g[0].isdigit() else f"{n:,} {g}" for g, n in generations.items()
+            f"{n:,} gen {g}" if g[0].isdigit() else f"{n:,} {_PEDIGREE.get(g, g)}"
+            for g, n in generations.items()
         )
         facts.append(("pedigree", text))
     if disputed := extra.get("disputed"):

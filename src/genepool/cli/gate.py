@@ -1,4 +1,4 @@
-"""``genepool gate PATH``: apply a policy, record nothing."""
+"""``genepool gate PATH``: apply a policy, write nothing into the log."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def command(
     workers: int | None,
     **policy: Any,
 ) -> int:
-    """Apply a policy to PATH as `check` does, but write no report and no log entry.
+    """Apply a policy to PATH as `check` does, but write no report and nothing into the log.
 
-    What is already scanned is not read again, so this answers at once how another policy would decide.
+    What is already scanned is not read again, so this answers at once how another policy would decide. New
+    files are scanned, and the workspace's catalogue and journal say so.
     """
     return run(path, workspace, config_file, output, workers, record=False, **policy)
