@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genepool import gate
+from genepool.cli.check import render
 from genepool.config import Config
 from genepool.errors import PolicyError
 from genepool.gate import Measures, SliceShare
@@ -98,6 +99,21 @@ def test_nothing_left_says_what_set_the_images_aside_and_what_brings_them_back()
     found = said(n=0, unread=cases(3, "GP600"))
     assert found.message == "no image could be read: 3 r"
     assert found.hint == "each file with its reason: genepool scan set"
+
+
+def test_a_generation_is_confirmed_only_where_one_is_known():
+    def line(**generations):
+        return gate.decide(good(generations=generations), Config()).measures["generation"]
+
+    nothing = line(**{"0": 0, "no origin": 100})
+    assert (nothing.ok, nothing.note) == (None, "100 images of no verified origin")
+    some = line(**{"0": 99, "no origin": 1})
+    assert (some.ok, some.note) == (True, "1 image of no verified origin")
+    broken = gate.decide(good(generations={"no origin": 100}, toxic=cases(1, "GP401")), Config())
+    assert broken.measures["generation"].ok is False
+
+    shown = render(gate.decide(good(generations={"0": 99, "no origin": 1}), Config()))
+    assert "99 gen 0 · 1 of no verified origin" in shown
 
 
 def test_the_hint_about_diversity_is_a_command():

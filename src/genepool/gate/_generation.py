@@ -91,8 +91,11 @@ def generation_lines(m: Measures, config: Config, ok: Callable[..., bool | None]
     note = f"{_images(m.toxic)} above {policy.max}" if m.toxic and number else ""
     if nothing := m.generations.get("no origin", 0):
         # The human ratio answers for images of unknown origin; here they are only counted.
-        note = "; ".join(filter(None, [note, f"of {nothing:,} images nothing is known"]))
+        some = "1 image" if nothing == 1 else f"{nothing:,} images"
+        note = "; ".join(filter(None, [note, f"{some} of no verified origin"]))
     verdict = ok("GP401", "GP402", "GP403")
+    if verdict and nothing and nothing == sum(m.generations.values()):
+        verdict = None  # no rule is broken, but there is no image of which anything could be confirmed
     top = float(m.top)
     lines = [
         Measure(
