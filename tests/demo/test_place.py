@@ -74,3 +74,16 @@ def test_all_or_none(tmp_path):
     with pytest.raises(UsageError):
         clear(mine, other)
     assert (mine / MARKER).exists()
+
+
+def test_the_name_that_is_suggested_is_free(tmp_path):
+    """Whichever of a demo's folders is in the way, and whatever lies beside it."""
+    (tmp_path / "demo-2-clean").mkdir()
+    for name in ("demo", "demo.genepool", "demo-clean", "demo-clean.genepool"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mine.txt").write_text("mine")
+        with pytest.raises(UsageError) as caught:
+            clear(folder)
+        assert f"genepool demo {tmp_path / 'demo-3'} " in caught.value.hint
+        assert f"remove {folder} first" in caught.value.hint

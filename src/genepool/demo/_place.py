@@ -7,6 +7,7 @@ marker, or one to which somebody added a file, is refused.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = ["MARKER", "clear", "mark"]
 
 MARKER = ".genepool-demo.json"
 _SCHEMA = "genepool.demo/1"
+_ENDS = ("", "-clean", ".genepool", "-clean.genepool")
 
 
 def mark(folder: Path, files: Iterable[str] | None = None) -> None:
@@ -80,4 +82,13 @@ def _listed(folder: Path) -> set[str] | None:
 
 
 def _hint(folder: Path) -> str:
-    return f"name another folder: genepool demo {folder.name}-2"
+    """A name under which nothing lies yet, whichever of a demo's four folders was in the way."""
+    name = folder.name.removesuffix(".genepool").removesuffix("-clean") or "demo"
+    place = folder.parent / name
+    number = 2
+    while any(place.with_name(f"{name}-{number}{end}").exists() for end in _ENDS):
+        number += 1
+    other = shlex.quote(str(place.with_name(f"{name}-{number}")))
+    return (
+        f"name another folder: genepool demo {other}   (or, if you need nothing in it, remove {folder} first)"
+    )
