@@ -389,7 +389,10 @@ def test_the_verb_plans_and_applies(gallery, tmp_path, photos, capsys):
     assert "may be carried out" in said.out
     assert "mean quality" in said.out
     assert "piqe (proxy)" in said.out
-    assert "Next: genepool inject" in said.out
+    again = (
+        f"genepool inject {gallery} --apply --reserve {tmp_path / 'reserve'} --floor 0.35 --workers 1 -o OUT"
+    )
+    assert said.out.splitlines()[-1] == f"Next: {again}", "every option again"
     assert not (tmp_path / "out").exists()
     code, said = run(capsys, *words, "--apply", "-o", tmp_path / "out", "--format", "json")
     assert code == 0

@@ -110,14 +110,26 @@ def command(
     if output == "json":
         emit_json({**plan.to_json(), "applied": None if done is None else done.to_json()})
     else:
-        again = f"genepool inject {shlex.quote(path)} --apply -o OUT"
         click.echo("\n".join(_plan_lines(plan) if done is None else _done_lines(plan, done)))
         if done is None and plan.accepted:
-            click.echo(f"Next: {again}, with the same options")
+            click.echo(f"Next: {_again(click.get_current_context())}")
         elif done is not None and out is not None and done.written:
             click.echo(f"Next: genepool check {shlex.quote(out)}")
     good = plan.accepted if done is None else done.written
     return 0 if good or _nothing_to_do(plan) else 1
+
+
+def _again(context: click.Context) -> str:
+    """The command that carries out what was planned: every option that was given, and where it is to go."""
+    words = ["genepool", "inject", shlex.quote(str(context.params["path"])), "--apply"]
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if not isinstance(option, click.Option) or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if name not in ("action", "out", "output"):
+            words += [max(option.opts, key=len), shlex.quote(str(context.params[name]))]
+    return " ".join([*words, "-o", shlex.quote(context.params["out"] or "OUT")])
 
 
 def _counted(report: Callable[[int, int, int, float], None] | None) -> Callable[[int, int], None] | None:
