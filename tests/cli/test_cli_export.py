@@ -38,6 +38,16 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(export.command, [*map(str, arguments), "--workers", "1"])
 
 
+def test_an_undecided_set_is_exported_with_a_warning(checked, tmp_path):
+    lenient = CONFIG.with_(policy__diversity=0.0, policy__near_duplicates=1.0)
+    assert pipeline.check(checked, config=lenient).status == "undecided"
+    done = run(checked, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "warning     4 images of no verified origin among them" in done.output
+    everything = run(checked, "-o", tmp_path / "all", "--all")
+    assert "warning" not in everything.output, "nobody asked for a decision"
+
+
 def test_the_approved_subset_after_a_check(checked, tmp_path):
     done = run(checked, "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output

@@ -59,7 +59,8 @@ def command(
     if decision is not None:
         _still_the_same(path, decision, catalogue)
     manifest = gate.export_approved(catalogue, place, decision, out, format=form, config=config)
-    _say(manifest, dict(manifest.dropped), decision, out)
+    unknown = _unknown(catalogue, manifest) if decision is not None and decision.status == "undecided" else 0
+    _say(manifest, dict(manifest.dropped), decision, out, unknown)
     return 0
 
 
@@ -88,7 +89,22 @@ def _still_the_same(path: str, decision: Decision, catalogue: Catalogue) -> None
         )
 
 
-def _say(manifest: Manifest, dropped: dict[str, int], decision: Decision | None, out: str) -> None:
+def _unknown(catalogue: Catalogue, manifest: Manifest) -> int:
+    """Of the images that were written, those of no verified origin."""
+    import orjson
+
+    origins = catalogue.origins()
+    if origins is None:
+        return 0
+    columns = (origins.column(name).to_pylist() for name in ("uri", "ai", "human"))
+    unknown = {uri for uri, ai, human in zip(*columns, strict=True) if not (ai or human)}
+    with (Path(manifest.path) / "manifest.jsonl").open("rb") as lines:
+        return sum(orjson.loads(line)["source"] in unknown for line in lines)
+
+
+def _say(
+    manifest: Manifest, dropped: dict[str, int], decision: Decision | None, out: str, unknown: int
+) -> None:
     verdict = (
         "every readable image"
         if decision is None
@@ -102,5 +118,10 @@ def _say(manifest: Manifest, dropped: dict[str, int], decision: Decision | None,
         total = sum(dropped.values())
         reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(dropped.items()))
         lines.append(f"  left out    {total:,}: {reasons}   (each one in {Path(out) / 'dropped.jsonl'})")
+    if unknown:
+        some = "1 image" if unknown == 1 else f"{unknown:,} images"
+        lines.append(
+            f"  warning     {some} of no verified origin among them: the set is undecided, it has not passed"
+        )
     lines.append(f"  → genepool check {shlex.quote(out)}")
     click.echo("\n".join(lines))
