@@ -12,6 +12,7 @@ import pytest
 
 from genepool.degradation import Forecaster
 from genepool.economics import Assumptions, count_debt, evaluate, plots
+from genepool.economics._report import _percents
 from genepool.errors import UsageError
 from genepool.provenance import open_trail, trace_cohort, trace_model
 from support.ledgers import small_log
@@ -81,6 +82,10 @@ def test_the_same_seed_gives_the_same_numbers_and_more_draws_the_same_interval(r
     for a, b in zip(report.outcomes, more.outcomes, strict=True):
         assert a.npv == b.npv
         assert a.npv_median == pytest.approx(b.npv_median, rel=0.15)
+    column = [row[3] for row in more.rows()[1:]]
+    assert sum(int(text.removesuffix("%")) for text in column) == 100, column
+    assert _percents([0.335, 0.335, 0.33]) == [34, 33, 33]
+    assert _percents([0.005, 0.005, 0.99]) == [1, 0, 99]
     # Exactly one strategy is best in each draw.
     assert sum(o.chance_best for o in more.outcomes) == pytest.approx(1)
 

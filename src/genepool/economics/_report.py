@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -232,14 +233,15 @@ class CostReport:
         """One row per strategy, with a head."""
         head = ["", "present value", f"{1 - self.alpha:.0%} interval", "best in", "spent", "revenue lost"]
         found = [(*head, "below floor in month", "chance", "retention at the end")]
-        for one in self.outcomes:
+        best = _percents([one.chance_best for one in self.outcomes])
+        for one, ahead in zip(self.outcomes, best, strict=True):
             low, high = (money(x) for x in one.npv_interval)
             found.append(
                 (
                     one.strategy.title,
                     money(one.npv),
                     f"{low} to {high}",
-                    f"{one.chance_best:.0%}",
+                    f"{ahead}%",
                     money(one.spent),
                     money(one.lost),
                     "never" if one.crossed is None else str(one.crossed),
@@ -276,7 +278,8 @@ class CostReport:
         ]
         b2 = self.forecast["b2"]
         where = (
-            "what the article's table implies, a claim: give your own with --degradation FILE"
+            "what the published table implies that genepool was built after, a claim: give your own with "
+            "--degradation FILE"
             if self.from_article
             else f"measured: {_measured(str(self.forecast['measure']))}"
         )
@@ -343,3 +346,16 @@ def _aligned(rows: list[tuple[str, ...]], right: range) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _percents(shares: Sequence[float]) -> list[int]:
+    """Whole percents that add to what the shares add to: largest remainders (Hamilton's method).
+
+    Rounded one by one, three strategies of which exactly one is best in each draw may add to 101.
+    """
+    found = [math.floor(100 * share) for share in shares]
+    left = round(100 * sum(shares)) - sum(found)
+    order = sorted(range(len(shares)), key=lambda i: (found[i] - 100 * shares[i], i))
+    for i in order[: max(0, left)]:
+        found[i] += 1
+    return found
