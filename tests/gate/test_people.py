@@ -64,7 +64,7 @@ def test_counts_and_uncanny_shares_per_model_and_generation(place):
 
 def test_the_checkpoint_asks_for_looks_at_each_model():
     class M:
-        verdicts, uri, workspace = 3, "set", "set.genepool"
+        verdicts, uri, workspace, certificate = 3, "set", "set.genepool", None
         models = {"sdx": (1, 40), "tiny": (2, 2)}  # noqa: RUF012
 
     config = Config().with_(review__checkpoint=3, review__checkpoint_outputs=5)

@@ -62,4 +62,4 @@ def test_the_sentence():
     assert [round(share, 2) for share, _ in found.labels] == [0.9, 0.8]
     one = Plan(((0.8, 12),), 5.0)
     assert one.sentence() == "about 12 labels (1 minute) if 80% of them are human"
-    assert "out of reach by sight" in Plan(((0.72, None),)).sentence()
+    assert "no number of answers is enough if 72%" in Plan(((0.72, None),)).sentence()

@@ -54,7 +54,15 @@ def _needs(m: Measures) -> str:
 
 
 def _review(m: Measures) -> str:
-    return f"genepool review {shlex.quote(m.uri)} --workspace {shlex.quote(m.workspace)}"
+    return f"genepool review {shlex.quote(m.uri)} --workspace {shlex.quote(m.workspace)}{_controls(m)}"
+
+
+def _controls(m: Measures) -> str:
+    """Where a plan rests on known images that nobody has judged yet, or on too few: the option for them."""
+    plan = m.certificate.plan if m.certificate is not None else None
+    if plan is None or not (plan.controls or any(labels is None for _, labels in plan.labels)):
+        return ""
+    return " --controls DIR (known images in DIR/human and DIR/ai, 100 of each)"
 
 
 def _register(m: Measures) -> str:

@@ -104,7 +104,8 @@ class Sequential:
             if why := one.refusal():
                 raise MeasureError(
                     f"reviewer {one.name or '?'} may not certify by sight: {why}",
-                    hint="judge more controls, or attest images by evidence: genepool register human FOLDER",
+                    hint="let them judge more images of known origin: genepool review PATH --controls DIR "
+                    "(DIR/human and DIR/ai); or say whose work it is: genepool register human FOLDER",
                 )
         self.floor, self.alpha, self.reviewers = floor, alpha, tuple(reviewers)
         rates = [panel_rates(reviewers, alpha, together=together)] if reviewers else None

@@ -45,7 +45,10 @@ class Plan:
         parts = []
         for share, labels in self.labels:
             if labels is None:
-                parts.append(f"out of reach by sight if {share:.0%} of them are human (judge more controls)")
+                parts.append(
+                    f"no number of answers is enough if {share:.0%} of them are human (the reviewers must "
+                    "first be measured on more images of known origin)"
+                )
             else:
                 minutes = max(1, math.ceil((labels + self.controls) * self.seconds / 60))
                 first = f" after {self.controls} controls" if self.controls else ""

@@ -52,7 +52,8 @@ class Planning:
         for share, labels, minutes in self.rows:
             if labels is None:
                 found.append(
-                    f"  if {share:.0%} are human: out of reach by sight (more controls, or evidence)"
+                    f"  if {share:.0%} are human: no number of answers is enough (measure the reviewers on "
+                    "more images of known origin, --controls DIR, or register whose work it is)"
                 )
             else:
                 found.append(f"  if {share:.0%} are human: about {labels:,} more answers, {minutes:,} min")
