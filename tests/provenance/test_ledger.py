@@ -59,8 +59,9 @@ def test_the_name_and_the_key_of_a_log_are_checked(tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="known key"):
         Ledger.open(tmp_path / "log", verifiers=[Signer.generate("other").verifier])
     stranger = Ledger.open(tmp_path / "log", signer=Signer.generate("other"), verifiers=[KEY.verifier])
-    with pytest.raises(SignatureError, match="this log is signed by"):
+    with pytest.raises(SignatureError, match="this log is signed by") as caught:
         stranger.append([b"x"])
+    assert "GENEPOOL_KEY" in caught.value.hint
     assert ledger.audit().size == 0
 
 

@@ -371,8 +371,9 @@ def test_logs_that_are_named_but_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file system"):
         provenance.open_trail(space, Config().with_(ledger__logs=("unheard-of://example.org/log",)))
     space.link(tmp_path / "gone")
-    with pytest.raises(WorkspaceError, match="link"):
+    with pytest.raises(WorkspaceError, match="link") as caught:
         provenance.open_trail(space)
+    assert "links.json" in caught.value.hint
 
 
 def test_the_nearest_workspace(tmp_path: Path) -> None:

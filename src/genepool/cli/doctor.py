@@ -101,7 +101,7 @@ def _installed(name: str) -> str | None:
 def _versions(problems: list[str]) -> dict[str, str | None]:
     found = {name: _installed(name) for name in ("genepool", *_requirements(None))}
     problems.extend(
-        f"{name} is not installed: pip install --upgrade genepool" for name, v in found.items() if v is None
+        f"{name} is not installed: install genepool again" for name, v in found.items() if v is None
     )
     return found
 
