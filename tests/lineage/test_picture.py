@@ -13,7 +13,7 @@ from genepool.config import Config
 from genepool.errors import MeasureError, UsageError
 from genepool.lineage import Pedigree, describe, draw, generation_weights, tree
 from genepool.store import Workspace
-from support.scans import fill, scanned
+from support.scans import encoded, fill, picture, scanned
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -231,6 +231,22 @@ def test_two_workspaces_that_name_the_same_images(registered, run, monkeypatch):
     distinct = len({path.read_bytes() for path in (*folder.rglob("*"), *more.rglob("*")) if path.is_file()})
     assert distinct == 8, "six of them are the same bytes"
     assert f"ann  human work, {distinct} images" in run("lineage", "M2")[1]
+
+
+def test_a_model_trained_on_a_checked_set_names_the_set(registered, run):
+    from genepool import pipeline
+
+    folder, work = registered
+    (folder / "another.png").write_bytes(encoded(picture(77), "PNG"))  # the set is not the cohort alone
+    root = pipeline.check(folder, config=Config().with_(engine__workers=1)).root
+    provenance.register_model(work, "M3", [(root, 1.0)], config=Config())
+    code, out, _ = run("lineage", "M3", "--workspace", work.root)
+    assert code == 0
+    assert f"100 % set (checked, {root[:8]}…)" in out
+    assert root not in out
+    assert "retention unknown" in out, "nothing that is known was lost"
+    assert "retains 0.00" not in out
+    assert f"set (checked, {root[:8]}…)" in (work.root / "pedigree.svg").read_text("utf-8")
 
 
 def test_lineage_of_what_is_not_there(registered, run):

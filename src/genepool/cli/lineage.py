@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,8 @@ from genepool.cli._options import (
 from genepool.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genepool.config import Config
     from genepool.origin import SetLineage
     from genepool.provenance import Trail
@@ -70,15 +72,17 @@ def command(
         return 0
     if what is None:
         raise UsageError("lineage: expected a PATH or the name of a MODEL, found nothing")
-    found, roots, place = _find(what, workspace, config)
+    found, roots, place, sets = _find(what, workspace, config)
     from genepool import lineage
 
     data = lineage.describe(
         found.pedigree, roots, b2=config.generation.b2, generations=found.generations, most=200, founders=8
     )
+    _rename(data, sets)
     data["findings"] = list(found.findings)
     picture = Path(svg) if svg else place / "pedigree.svg"
     drawn = lineage.describe(found.pedigree, roots, b2=config.generation.b2, generations=found.generations)
+    _rename(drawn, sets)
     partial = picture.with_name(picture.name + ".partial")
     partial.write_text(lineage.draw(drawn), encoding="utf-8")
     partial.replace(picture)
@@ -118,8 +122,26 @@ def _words(needed: dict[str, float | str]) -> str:
     )
 
 
-def _find(what: str, workspace: str | None, config: Config) -> tuple[SetLineage, list[str], Path]:
-    """The lineage, the cohorts that were asked for, and the folder where the picture belongs."""
+def _rename(described: dict[str, Any], sets: Mapping[str, str]) -> None:
+    """Checked sets by the names that people gave them, in place of their Merkle roots."""
+    for node in described["nodes"]:
+        node["name"] = sets.get(node["name"], node["name"])
+        node["parts"] = {sets.get(part, part): share for part, share in node["parts"].items()}
+
+
+def _checked(trail: Trail) -> dict[str, str]:
+    """Root of a checked set → its name, which is that of the workspace whose log has the check."""
+    return {
+        body["root"]: f"{Path(log.path).parent.name.removesuffix('.genepool')} (checked, {body['root'][:8]}…)"
+        for log in trail.logs
+        for _, body in log.datasets
+    }
+
+
+def _find(
+    what: str, workspace: str | None, config: Config
+) -> tuple[SetLineage, list[str], Path, Mapping[str, str]]:
+    """The lineage, the cohorts that were asked for, the picture's folder, and the names of checked sets."""
     if Path(what).exists() or "://" in what:
         return _of_set(what, workspace, config)
     from genepool import origin, provenance, store
@@ -146,7 +168,12 @@ def _find(what: str, workspace: str | None, config: Config) -> tuple[SetLineage,
         )
     mine = set(found.pedigree.ancestors([what]))
     told = tuple(t for t in found.findings if any(f"model {name!r}" in t for name in mine))
-    return type(found)(found.pedigree, found.generations, found.believed, told), [what], place
+    return (
+        type(found)(found.pedigree, found.generations, found.believed, told),
+        [what],
+        place,
+        _checked(trail),
+    )
 
 
 def _home(name: str, trail: Trail) -> Path:
@@ -156,7 +183,9 @@ def _home(name: str, trail: Trail) -> Path:
     return Path(where).parent if where and "://" not in where else Path.cwd()
 
 
-def _of_set(path: str, workspace: str | None, config: Config) -> tuple[SetLineage, list[str], Path]:
+def _of_set(
+    path: str, workspace: str | None, config: Config
+) -> tuple[SetLineage, list[str], Path, Mapping[str, str]]:
     from genepool import dataset, origin, scan, store
     from genepool.cli._progress import progress
 
@@ -171,7 +200,7 @@ def _of_set(path: str, workspace: str | None, config: Config) -> tuple[SetLineag
             f"{path}: expected images of registered cohorts or models, found {catalogue.n:,} unknown",
             hint=f"genepool register human FOLDER --workspace {shlex.quote(place.where)}",
         )
-    return found, [origin.SET], place.root
+    return found, [origin.SET], place.root, {}
 
 
 def _short(path: Path) -> str:

@@ -64,10 +64,18 @@ def words(node: Mapping[str, Any]) -> str:
         wide = f["upper"] - f["lower"] > 0.0005
         parts.append(f"F {f['value']:.3f}" + (f" [{f['lower']:.3f}, {f['upper']:.3f}]" if wide else ""))
     if node["retention"] is not None:
-        parts.append(f"retains {node['retention']:.2f}")
+        parts.append(_retained(node))
     if node["human_share"] is not None and node["kind"] == "dataset":
         parts.append(f"human roots {node['human_share']:.0%}")
     return " · ".join(parts)
+
+
+def _retained(node: Mapping[str, Any]) -> str:
+    """Unknown ancestry counts as nothing retained: where there is some, the number is a lower bound."""
+    whole = node["human_share"] is not None and node["human_share"] > 1 - 1e-9
+    if whole:
+        return f"retains {node['retention']:.2f}"
+    return f"retains at least {node['retention']:.2f}" if node["retention"] >= 0.005 else "retention unknown"
 
 
 def generation(node: Mapping[str, Any]) -> str:
