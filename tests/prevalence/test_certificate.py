@@ -95,9 +95,10 @@ def test_a_set_that_changed_needs_a_new_order_and_old_answers_are_no_fair_sample
         d.hex(): u
         for d, u in zip(*(found.origins.column(c).to_pylist() for c in ("sha256", "uri")), strict=True)
     }
-    for digest in given:
-        if truth[digest] == "ai":
-            (folder / kept[digest]).unlink()
+    # The order is drawn at random: once in thirty times it meets none of them, and anything may go.
+    gone = [digest for digest in given if truth[digest] == "ai"] or sorted(given)[:1]
+    for digest in gone:
+        (folder / kept[digest]).unlink()
     again = Table(folder, tmp_path / "work", config, found.known)
     again.clock = found.clock
     closed = certified_ratio(again.catalogue, again.origins, again.place)
@@ -106,7 +107,7 @@ def test_a_set_that_changed_needs_a_new_order_and_old_answers_are_no_fair_sample
     again.look("test:labels", truth, at_most=1)
     whole = ReviewedSet.of(again.catalogue, again.origins, again.place)
     assert whole.sample.before == len(given)
-    assert len(whole.sample.judged) == sum(truth[d] == "human" for d in given)
+    assert len(whole.sample.judged) == len(given) - len(gone)
     assert whole.certify().n_labels >= 1
 
 
