@@ -33,17 +33,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def side_bare(folder: str, _space: str, _workers: int) -> dict:
     """One process, one loop over the same work per image; set-up is outside the clock, in its favour."""
-    from genepool import dataset
-    from genepool.config import Config
-    from genepool.scan import examine, load_probes, make_plan
+    from _bare import prepared
 
-    opened = dataset.open(folder)
-    plan = make_plan(Config(), load_probes(Config()))
-    for probe in plan.probes:
-        probe.prepare()
-    first = next(iter(opened.items([])))
-    for sample in opened.source.read([first]):
-        examine(sample, plan)
+    from genepool.scan import examine
+
+    opened, plan = prepared(folder)
     begin()
     begun = time.perf_counter()
     n = sum(1 for sample in opened.source.read(list(opened.items([]))) if examine(sample, plan))

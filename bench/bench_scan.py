@@ -44,17 +44,11 @@ def measured(function):
 
 def side_bare(folder: str, _space: str, _workers: int) -> dict:
     """One process, one loop; set-up (imports, models) is outside the clock, in its favour."""
-    from genepool import dataset
-    from genepool.config import Config
-    from genepool.scan import examine, load_probes, make_plan
+    from _bare import prepared
 
-    opened = dataset.open(folder)
-    plan = make_plan(Config(), load_probes(Config()))
-    for probe in plan.probes:
-        probe.prepare()
-    first = next(iter(opened.items([])))
-    for sample in opened.source.read([first]):
-        examine(sample, plan)  # the first image pays for lazy imports
+    from genepool.scan import examine
+
+    opened, plan = prepared(folder)
 
     def loop():
         items = list(opened.items([]))
