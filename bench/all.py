@@ -149,6 +149,9 @@ BENCHES = (
         ("a set grown by 1 %, of the first scan", r"grown.*?CPU s +([\d.]+) of the first", "", None),
         ("unchanged, of the first scan", r"unchanged.*?CPU s +([\d.]+) of the first", "", None),
     )),
+    Bench("bands", ("--sizes", "1000000", "--repeat", "2"), (), matched(
+        ("comparing 10^6 hashes, µs CPU a hash", r"1,000,000 hashes.*?: +([\d.]+) µs", "", None),
+    )),
     Bench("ray", None, ("--images", "8000"),),
     Bench("sampler", ("--images", "300", "--repeat", "3"), ()),
     Bench("ledger", ("--entries", "20000", "--digests", "20000"), (), numbers),

@@ -1,7 +1,8 @@
 """Write ``docs/scale.md`` from ``bench/scale.json``: what was measured, and a plan on paper for 10^9 images.
 
     python bench/plan.py [--check]
-    python bench/plan.py --keep FILE …      take in what `bench_scale.py` or `bench_scan.py` wrote as JSON
+    python bench/plan.py --keep FILE …      take in what `bench_scale.py`, `bench_scan.py` or
+                                            `bench_bands.py` wrote as JSON
 
 Nothing on the page is typed in: measured figures come from that file, planned ones are computed from them.
 """
@@ -64,9 +65,12 @@ What the plan rests on, and where it ends:
 - The scan is a pure function of each unit, so its core-hours divide by cores; what it writes is listed
   above. Reading from an object store, cold disks and networks were not measured.
 - Copies are found by bands of the perceptual hash, which are sorted, not searched. Sixteen bands of 16
-  bits find every pair up to 15 bits apart, but pairs that agree in a band by chance grow with the square
-  of n: from about 10^8 on, eight bands of 32 bits are the ones that are affordable, and they promise only
-  pairs up to 7 bits apart. Bands of 32 bits are not built yet.
+  bits find every pair up to 15 bits apart. Pairs that agree in a band by chance grow with the square of n,
+  so from {crowd} different hashes on, when more than 4,096 share a band's value, two hashes are compared only
+  where a second band agrees as well: every pair up to 14 bits apart is still found (sixteen bands, fourteen
+  bits: two bands stay whole), and of pairs that share the band and differ in {bits} bits elsewhere {share}.
+  What a hash costs was measured on buckets as full as they would be (`bench_bands.py`: {bands}).
+  Random hashes spread better than real ones do.
 - After the scan one process settles, measures, seals and reports. Its time is linear in n, its memory too
   ({row:.0f} bytes an image between {basis}): by that {most} images fit in 2 GiB, which has not been tried.
   A larger set is judged in parts of that size, or on a machine with the memory above. The index's state
@@ -199,13 +203,15 @@ def planned(kept: dict) -> str:
         ("after the scan, hours of one core", [cell(m * after / 3600, 2) for m in SIZES]),
         ("after the scan, memory of one process", [_bytes(m * slope(kept)) for m in SIZES]),
         ("shuffle, 16 bands of 16 bits", [_bytes(m * 16 * BAND) for m in SIZES]),
-        ("pairs that agree by chance, 16 bits", [f"{16 * m * m / 2**17:.0e}" for m in SIZES]),
-        ("shuffle, 8 bands of 32 bits", [_bytes(m * 8 * BAND) for m in SIZES]),
-        ("pairs that agree by chance, 32 bits", [f"{8 * m * m / 2**33:.0e}" for m in SIZES]),
+        ("comparing within bands, core-hours", [cell(m * _bands(kept)[m]["us"] / 3.6e9, 2) for m in SIZES]),
     ]
     lines = ["| | 10^6 | 10^8 | 10^9 |", "|---|---|---|---|"]
     lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows]
     return "\n".join(lines) + "\n"
+
+
+def _bands(kept: dict) -> dict[int, dict]:
+    return {told["n"]: told for told in kept["bands"]}
 
 
 def _bytes(x: float) -> str:
@@ -234,8 +240,20 @@ def page(kept: dict) -> str:
         + kept.get("remarks", "")
         + PLAN.format(picture=PICTURE / 1000, ms=ms, efficiency=EFFICIENCY)
         + planned(kept)
-        + LIMITS.format(row=row, most=most, basis=basis)
+        + LIMITS.format(row=row, most=most, basis=basis, **_crowd(kept))
     )
+
+
+def _crowd(kept: dict) -> dict[str, str]:
+    """What the page says of buckets as full as at 10^9."""
+    full = _bands(kept)[SIZES[-1]]
+    bits, share = max(full["recall"].items(), key=lambda each: int(each[0]))
+    return {
+        "crowd": f"about {4096 * 2**16 / 1e8:.1f} × 10^8",
+        "bits": bits,
+        "share": f"{share:.1%}",
+        "bands": ", ".join(f"{told['us']:.1f} µs at {told['n']:,}" for told in kept["bands"]),
+    }
 
 
 def keep(files: list[Path]) -> None:
@@ -243,6 +261,9 @@ def keep(files: list[Path]) -> None:
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"runs": []}
     for file in files:
         told = json.loads(file.read_text())
+        if isinstance(told, dict) and "bands" in told:
+            kept["bands"] = told["bands"]
+            continue
         if isinstance(told, dict):
             kept["scan"] = {"bare_cpu_ms": told["bare_cpu_ms"], "images": told["images"]}
             continue

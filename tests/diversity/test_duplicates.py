@@ -80,6 +80,24 @@ def test_crowded_bands_still_find_their_copies(monkeypatch):
     assert len(np.unique(labels)) == 2000
 
 
+def test_crowded_bands_find_every_pair_fourteen_bits_apart(monkeypatch):
+    """Fourteen bits touch fourteen of sixteen bands at most: two whole ones bring a pair together."""
+    from genepool.diversity import _duplicates
+
+    monkeypatch.setattr(_duplicates, "_BRUTE", 0)
+    monkeypatch.setattr(_duplicates, "_CROWD", 40)
+    rng = np.random.default_rng(9)
+    some = rng.integers(0, 1 << 16, (8, 16), dtype=np.uint16)
+    # Eight values a band, so 250 of 2000 hashes share each, but about 31 share any two.
+    originals = some[rng.integers(0, 8, (2000, 16)), np.arange(16)]
+    copies = originals.copy()
+    for i in range(2000):  # the worst case: one bit in each of fourteen bands
+        bands = rng.choice(16, 14, replace=False)
+        copies[i, bands] ^= (1 << rng.integers(0, 16, 14)).astype(np.uint16)
+    labels = near_duplicates(np.concatenate((originals, copies)).view(np.uint8), radius=14)
+    assert (labels[:2000] == labels[2000:]).all()
+
+
 def test_real_edits_are_found_and_different_pictures_are_not(photos):
     pictures = [Image.fromarray(p).convert("RGB") for p in photos.values()]
     edits = [

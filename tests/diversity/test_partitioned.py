@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from genepool import dataset
 from genepool.config import Config
-from genepool.diversity import _duplicates, catalogue_copies, find_copies, near_duplicates
+from genepool.diversity import _duplicates, _partitioned, catalogue_copies, find_copies, near_duplicates
 from genepool.diversity._partitioned import Partitioned, _Forest
 from genepool.engine import LocalEngine
 from genepool.errors import MeasureError
@@ -61,6 +62,24 @@ def test_byte_strings_and_every_size_of_partition(tmp_path: Path, monkeypatch: p
     for rows in (200, 500):
         found = inline(tmp_path, rows).near_duplicates([h.tobytes() for h in hashes])
         assert np.array_equal(found, near_duplicates(hashes)), rows
+
+
+def test_files_between_the_passes_stay_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen bands, at most three slices each, from at most three files."""
+    monkeypatch.setattr(_duplicates, "_BRUTE", 0)
+    monkeypatch.setattr(_partitioned, "_SLICES", 3)
+    asked: list[tuple[int, int]] = []
+    real = _partitioned.exchange
+
+    def exchanged(engine: Any, folder: Path, inputs: Any, *rest: Any) -> Any:
+        asked.append((len(inputs["rows"]), rest[-1]))
+        return real(engine, folder, inputs, *rest)
+
+    monkeypatch.setattr(_partitioned, "exchange", exchanged)
+    hashes = planted(1000, 8)
+    assert np.array_equal(inline(tmp_path, 10).near_duplicates(hashes), near_duplicates(hashes))
+    assert [files <= 3 for files, _ in asked] == [True, True]
+    assert [partitions for _, partitions in asked] == [3, 48]
 
 
 def test_copies_of_every_kind_are_equal(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Partitioned"]
 
 _ROWS = 500_000
+_SLICES = 200
+"""Slices of a band at most: files between the two passes grow with the square of it."""
 _WIDTH = BITS // 8
 _PREFIX = "genepool-copies-"
 _STALE = 86_400.0
@@ -51,7 +53,8 @@ class Partitioned:
     Args:
         engine: Runs the stages. Where its nodes do not see the folder, they run in processes of this machine.
         folder: Where files may lie meanwhile, about 750 bytes per hash; None: the temporary folder.
-        rows: Rows per file and, on average, per partition: what a worker holds at a time.
+        rows: Rows per file and, on average, per partition: what a worker holds at a time. More where there
+            would be more than 200 partitions (5 million rows, about 1 GB, at 10^9).
     """
 
     def __init__(self, engine: Engine, folder: Path | None = None, *, rows: int = _ROWS) -> None:
@@ -102,7 +105,7 @@ class Partitioned:
         forest.link(*_ties(met))
         different = sum(int((first == row).sum()) for first, row in map(_pairs, met))
         if radius and not every_pair(different):
-            slices = -(-different // self.rows)
+            slices = -(-different // self._held(n))
             found = exchange(
                 engine,
                 place / "bands",
@@ -119,15 +122,19 @@ class Partitioned:
             forest.link(rows, rows[_roots(labels)])
         return components(n, *forest.links())
 
+    def _held(self, n: int) -> int:
+        """Rows per file: every input file leaves one in every partition, so neither may be many."""
+        return max(self.rows, -(-n // _SLICES))
+
     def _met(self, engine: Engine, place: Path, values: Any) -> list[Path]:
         """Files of ``row``, ``first`` (first row of equal value) and ``value``, every row once."""
         inputs = place / "in"
         inputs.mkdir()
-        files = []
-        for at in range(0, len(values), self.rows):
-            words = words_of(values[at : at + self.rows])
-            files.append(_write(inputs / f"{at // self.rows:06}.parquet", at, words.view(np.uint8)))
-        partitions = max(1, -(-len(values) // self.rows))
+        files, held = [], self._held(len(values))
+        for at in range(0, len(values), held):
+            words = words_of(values[at : at + held])
+            files.append(_write(inputs / f"{at // held:06}.parquet", at, words.view(np.uint8)))
+        partitions = max(1, -(-len(values) // held))
         return exchange(engine, place / "equal", {"rows": files}, _Equal(partitions), _First(), partitions)
 
 
