@@ -296,6 +296,7 @@ def one_size(n: int, models: str, workers: int, keep: str, sides: list[str], gro
 
     with contextlib.ExitStack() as stack:
         place = Path(keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-scale-")))
+        place.mkdir(parents=True, exist_ok=True)
         data = place / f"{models}-{n}{'-files' if sides == ['rescan'] else '-grown' if grown else ''}"
         config = place / f"{models}.toml"
         config.write_text(CONFIGS[models])
