@@ -198,10 +198,12 @@ class _Walk:
 
     def beside(self, folder: _Folder, name: str) -> tuple[tuple[Any, ...] | None, str]:
         """The companions of an image, and a mark for its stamp that changes when they do."""
-        stem = name.rpartition(".")[0]
         names = folder.companions
+        if not names and not any(above.tables for above in self.stack):
+            return None, ""
+        stem = name.rpartition(".")[0]
         text, json, sidecar = (
-            next((each for each in choices if each in names), "") if names else ""
+            next((each for each in choices if each in names), "")
             for choices in (
                 (f"{stem}.txt", f"{stem}.caption"),
                 (f"{stem}.json",),
