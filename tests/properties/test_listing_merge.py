@@ -77,12 +77,16 @@ def test_the_root_does_not_know_the_order(digests: list[bytes], random: Any) -> 
         assert merkle_root(digests[1:]) != merkle_root(digests)
 
 
-@given(st.integers(1, 200), st.integers(1, 16), st.integers(1, 300))
+@given(st.integers(1, 2000), st.integers(1, 16), st.integers(1, 300))
 def test_unit_sizes(total: int, workers: int, largest: int) -> None:
-    from genepool.scan._scan import _unit_size
+    from genepool.scan._crew import ROUNDS, WORTH, unit_size
 
-    size = _unit_size(total, workers, largest)
+    crew = min(workers, max(1, total // WORTH))
+    size = unit_size(total, crew, largest)
     assert 1 <= size <= largest
     units = -(-total // size)
-    assert units >= min(workers, total) or size == 1 or units * size >= total
-    assert np.ceil(total / size) <= max(workers * 8, np.ceil(total / largest))
+    assert units <= max(crew * ROUNDS, -(-total // largest))
+    if total >= 2 * crew * WORTH and size < largest:
+        assert units >= min(ROUNDS, total // (crew * WORTH))  # rounds as far as a unit stays worth a start
+    if crew == 1 and total < 2 * WORTH and total <= largest:
+        assert units == 1  # one worker, one part

@@ -53,7 +53,7 @@ def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
     folder = fill(tmp_path / "set", 24)
     (folder / "cut.jpg").write_bytes(encoded(picture(1))[:700])
     one = scanned(folder, tmp_path / "one", workers=1)
-    two = scanned(folder, tmp_path / "two", workers=2)
+    two = scanned(folder, tmp_path / "two", workers=2, config=Config().with_(scan__unit=12))
     assert one.stats.workers == 1
     assert two.stats.workers == 2
     assert rows(one) == rows(two)

@@ -19,6 +19,7 @@ from genepool.config import Config, load
 from genepool.engine import configured
 from genepool.errors import EngineError
 from genepool.records import Engine, Unit
+from genepool.scan._crew import crew, unit_size
 from genepool.scan._listed import Listed
 from genepool.scan._plan import Plan, load_probes, make_plan
 from genepool.scan._unit import ScanJob, place_of
@@ -53,11 +54,6 @@ if TYPE_CHECKING:
     from genepool.dataset import Dataset
 
 Progress = Callable[[int, int, int, float], None]
-
-_SMALLEST = 16
-_UNITS_PER_WORKER = 8
-_WORTH = 8
-"""Images for which a worker of their own is worth its start: loading the models costs as much as many."""
 
 
 def scan(
@@ -185,7 +181,7 @@ class _Run:
         self, pending: NDArray[np.bool_], total: int, progress: Progress | None, recording: Recording
     ) -> None:
         workers = max(1, int(getattr(self.engine, "workers", 1)))
-        size = _unit_size(total, workers, self.limits.unit)
+        size = unit_size(total, crew(self.listed.chosen(pending), workers), self.limits.unit)
         self.workers = min(workers, -(-total // size))
         job = ScanJob(self.space.parts, self.plan, recording.number)
         done = aside = 0
@@ -270,13 +266,6 @@ def _reused(known: Listing, started: float) -> ScanStats:
         changes=NOTHING,
         remarks=known.remarks,
     )
-
-
-def _unit_size(total: int, workers: int, largest: int) -> int:
-    """Small enough that workers end together and progress is seen, large enough that parts stay few."""
-    even = -(-total // (workers * _UNITS_PER_WORKER))
-    share = max(_WORTH, -(-total // workers))
-    return max(1, min(largest, max(even, min(_SMALLEST, share))))
 
 
 def _failures(catalogue: Catalogue) -> dict[str, int]:
