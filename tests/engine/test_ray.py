@@ -25,6 +25,7 @@ from genepool.diversity import near_duplicates
 from genepool.diversity._partitioned import Partitioned
 from genepool.engine import CountRows, LocalEngine, RayEngine, SumCounts, exchange, write_rows
 from genepool.engine import _ray as room
+from genepool.engine import _ray_crew as crew
 from genepool.errors import EngineError
 from genepool.records import Item, Unit
 from genepool.scan import scan
@@ -153,7 +154,7 @@ def test_an_actor_that_is_killed_gives_its_unit_to_another(engine: RayEngine, tm
 
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """No node sees the driver's folder: the file that would prove it is somewhere else."""
-    monkeypatch.setattr(room._Crew, "_token", lambda self: ("/nowhere/token", "x"))
+    monkeypatch.setattr(crew.Crew, "_token", lambda self: ("/nowhere/token", "x"))
 
 
 def test_files_are_carried_from_nodes_that_do_not_see_the_folder(

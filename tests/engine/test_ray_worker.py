@@ -14,6 +14,7 @@ import pytest
 from genepool import __version__, plugins
 from genepool.config import Config
 from genepool.engine import LocalEngine, Portable, RayEngine, configured
+from genepool.engine._pool import Worker
 from genepool.engine._ray_session import _knock
 from genepool.engine._ray_worker import FOLDER, Poison, Supervisor, _sweep
 from genepool.errors import EngineError, MissingExtra, PluginError, WorkspaceError
@@ -30,21 +31,30 @@ def unit(*names: str, path: str = "") -> bytes:
 
 def supervisor(job: object, carried: str = "", timeout: float = 60.0) -> Supervisor:
     made = Supervisor(timeout, sys.path, ("", ""))
-    made.take(pickle.dumps(job), carried)
+    made.take(0, pickle.dumps(job), carried)
     return made
+
+
+def begun(actor: Supervisor, number: int = 0) -> Worker:
+    """The process of one worker, once it is at its unit."""
+    deadline = time.monotonic() + 30
+    run = actor.slots[number].run
+    while not (run.pool and run.pool[0].unit) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return run.pool[0]
 
 
 def test_units_share_one_process_that_a_poison_replaces(tmp_path: Path) -> None:
     actor = supervisor(TouchJob(tmp_path, {"i2": "abort"}))
     try:
-        first = actor.work(unit("a", "b"), look=True)
+        first = actor.work(0, unit("a", "b"), look=True)
         assert [r.n for r in first.outcomes] == [2]  # type: ignore[union-attr]
-        second = actor.work(unit("i1", "i2", "i3"), look=True)
+        second = actor.work(0, unit("i1", "i2", "i3"), look=True)
         poison = [o for o in second.outcomes if isinstance(o, Poison)]
         assert [p.unit.items[0].uri for p in poison] == ["i2"]
         assert "SIGABRT" in poison[0].reason
         assert sum(len(o.unit.items) if isinstance(o, Poison) else o.n for o in second.outcomes) == 3
-        third = actor.work(unit("c"), look=True)
+        third = actor.work(0, unit("c"), look=True)
         assert third.error is None
         pids = [(tmp_path / name).read_text().strip() for name in ("a", "b", "i1", "i3", "c")]
         assert pids[0] == pids[1]
@@ -59,7 +69,7 @@ def test_what_is_carried_is_collected_and_nothing_is_left(tmp_path: Path) -> Non
     assert isinstance(job, Portable)
     assert isinstance(ScanJob(tmp_path, None), Portable)  # type: ignore[arg-type]
     actor = supervisor(job.at(folder), str(folder))
-    answer = actor.work(unit("a", "poison", "b"), look=True)
+    answer = actor.work(0, unit("a", "poison", "b"), look=True)
     assert [name for name, _ in answer.files] == ["a", "b"]
     assert list(folder.iterdir()) == []
     job.take(answer.files)
@@ -70,7 +80,7 @@ def test_what_is_carried_is_collected_and_nothing_is_left(tmp_path: Path) -> Non
 
 def test_an_error_is_an_answer(tmp_path: Path) -> None:
     actor = supervisor(TouchJob(tmp_path, {"bad": "raise"}))
-    answer = actor.work(unit("bad"), look=True)
+    answer = actor.work(0, unit("bad"), look=True)
     assert isinstance(answer.error, EngineError)
     assert "no such luck" in str(answer.error)
     actor.end()
@@ -79,26 +89,50 @@ def test_an_error_is_an_answer(tmp_path: Path) -> None:
 def test_a_file_that_the_node_does_not_see(tmp_path: Path) -> None:
     actor = supervisor(TouchJob(tmp_path))
     gone = str(tmp_path / "gone.jpg")
-    assert actor.work(unit("a", path=gone), look=True).unseen == gone
-    assert actor.work(unit("a", path=gone), look=False).outcomes
+    assert actor.work(0, unit("a", path=gone), look=True).unseen == gone
+    assert actor.work(0, unit("a", path=gone), look=False).outcomes
     actor.end()
 
 
-def test_the_end_interrupts_a_unit(tmp_path: Path) -> None:
-    """The actor answers a second call while the first still runs: that is how Ctrl-C reaches a node."""
+def test_the_end_interrupts_all_units(tmp_path: Path) -> None:
+    """The actor answers another call while its workers are at work: that is how Ctrl-C reaches a node."""
     actor = supervisor(TouchJob(tmp_path, {"slow": "hang"}))
+    actor.take(1, pickle.dumps(TouchJob(tmp_path, {"slow": "hang"})), "")
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(actor.work(unit("a", "slow"), look=True)))
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not (actor.run_ and actor.run_.pool and actor.run_.pool[0].unit) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert actor.run_ is not None
-    process = actor.run_.pool[0].process
+    threads = [
+        threading.Thread(target=lambda n=n: answers.append(actor.work(n, unit("slow"), look=True)))
+        for n in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    processes = [begun(actor, n).process for n in (0, 1)]
     actor.end()
-    assert process.wait(10) == -9
-    thread.join(20)
-    assert "stopped" in str(answers[0].error)
+    assert [process.wait(10) for process in processes] == [-9, -9]
+    for thread in threads:
+        thread.join(20)
+    assert ["stopped" in str(answer.error) for answer in answers] == [True, True]
+
+
+def test_workers_of_one_actor_do_not_share_what_they_write(tmp_path: Path) -> None:
+    """One hangs over its second item; what it began is not the other's, whose unit ends meanwhile."""
+    job = CarriedJob(tmp_path, {"slow": "hang"})
+    folders = [tmp_path / "here", tmp_path / "there"]
+    actor = Supervisor(60.0, sys.path, ("", ""))
+    for number, folder in enumerate(folders):
+        actor.take(number, pickle.dumps(job.at(folder)), str(folder))
+    try:
+        thread = threading.Thread(target=lambda: actor.work(0, unit("a", "slow"), look=True))
+        thread.start()
+        first = begun(actor)
+        (folders[0] / "part").write_bytes(b"of the first")
+        answer = actor.work(1, unit("c"), look=True)
+        assert [name for name, _ in answer.files] == ["c"]
+        assert first.process.poll() is None
+        assert actor.slots[1].run.pool[0].process.pid != first.process.pid
+    finally:
+        actor.end()
+        thread.join(20)
+    assert [folder.exists() for folder in folders] == [False, False]
 
 
 def test_hello_tells_versions_and_sight(tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ def cluster(nodes: int, *, client_port: int = 0, gpus: int = 0) -> Iterator[Any]
 
 
 def add(made: Any, **options: Any) -> Any:
-    """One node more; Ray gives it 30 s to start, which a machine under load may miss."""
+    """One node more, of one CPU unless told; Ray gives it 30 s, which a machine under load may miss."""
     for attempt in range(3):
         try:
-            return made.add_node(num_cpus=1, **options)
+            return made.add_node(**{"num_cpus": 1, **options})
         except Exception:
             if attempt == 2:
                 raise

@@ -67,6 +67,8 @@ def misbehave(how: str) -> None:
         ctypes.string_at(0)
     if how == "hang":
         time.sleep(3600)
+    if how == "nap":
+        time.sleep(3)
     if how == "memory":
         raise MemoryError
     if how == "raise":

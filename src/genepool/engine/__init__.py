@@ -12,7 +12,8 @@ from genepool.engine._configured import configured
 from genepool.engine._exchange import Merge, Spread, exchange, write_rows
 from genepool.engine._local import LocalEngine, cores
 from genepool.engine._progress import beat
-from genepool.engine._ray import Portable, RayEngine, Unseen
+from genepool.engine._ray import RayEngine
+from genepool.engine._ray_crew import Portable, Unseen
 from genepool.engine._stages import ByKey, CountRows, Joined, SumCounts, fixed, partition_of
 
 __all__ = [

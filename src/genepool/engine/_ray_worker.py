@@ -1,8 +1,8 @@
-"""What stands on a node: an actor that holds one worker process of the local kind and watches it.
+"""What stands on a node: an actor that holds a few worker processes of the local kind and watches them.
 
-The job runs in the worker process, not in the actor: a decoder that crashes or hangs is seen, timed and
+The job runs in the worker processes, not in the actor: a decoder that crashes or hangs is seen, timed and
 narrowed down on the node by exactly the code that `LocalEngine` uses, and costs neither the actor nor a
-message.
+message. An actor holds more than one because Ray's runtime in it is half as large as a worker.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 
 
 class Supervisor:
-    """The actor. Its methods are called by `RayEngine` only.
+    """The actor. Its methods are called by `RayEngine` only, those of different workers at the same time.
 
     Args:
         timeout: Seconds without progress after which an image's worker is replaced.
@@ -75,9 +75,7 @@ class Supervisor:
     def __init__(self, timeout: float, path: list[str], token: tuple[str, str]) -> None:
         self.timeout = timeout
         self.token = token
-        self.run_: Run[Poison] | None = None
-        self.carried: Path | None = None
-        self.busy = threading.Lock()
+        self.slots: dict[int, _Slot] = {}
         sys.path.extend(p for p in path if p not in sys.path and os.path.exists(p))  # noqa: PTH110
 
     def hello(self) -> Hello:
@@ -95,47 +93,66 @@ class Supervisor:
             sees,
         )
 
-    def take(self, job: bytes, carried: str) -> None:
-        """Get the job.
+    def take(self, number: int, job: bytes, carried: str) -> None:
+        """Get the job for one worker.
 
         Args:
+            number: Which of this actor's workers.
             job: Pickled; only the worker process unpickles it.
             carried: Folder to be made here, to which the job writes, when what it writes is carried to the
-                driver; empty: it writes to its place itself.
+                driver; empty: it writes to its place itself. Each worker has its own, so that it is known
+                what belongs to which unit.
         """
         if carried:
             _sweep()
-            self.carried = Path(carried)
-            self.carried.mkdir(mode=0o700)
-        self.run_ = Run(job, iter(()), 1, self.timeout, Poison)
+        self.slots[number] = _Slot(job, carried, self.timeout)
 
-    def work(self, data: bytes, *, look: bool) -> Answer:
+    def work(self, number: int, data: bytes, *, look: bool) -> Answer:
         """Run one unit to its end.
 
         Args:
+            number: Which of this actor's workers.
             data: The pickled unit.
             look: First see whether this node has the file of its first item.
         """
-        assert self.run_ is not None  # noqa: S101  # the driver calls `take` first
         try:
             # The unit was pickled by our driver, whose code this actor runs anyway.
             unit: Unit = pickle.loads(data)  # noqa: S301
             first = unit.items[0].path if unit.items else ""
             if look and os.path.isabs(first) and not os.path.exists(first):  # noqa: PTH110, PTH117
                 return Answer(unseen=first)
-            with self.busy:
-                self.run_.more([unit])
-                outcomes = tuple(self.run_.results())
-                return Answer(outcomes, self._files())
+            return self.slots[number].work(unit)
         except Exception as error:
             return Answer(error=describe(error))
 
     def end(self) -> None:
-        """Kill the worker process, even in the middle of a unit, and leave no file behind."""
-        if self.run_ is not None:
-            self.run_.halt()
-            with self.busy:  # `work` runs in another thread, and gives up now
-                self.run_.stop()
+        """Kill the worker processes, even in the middle of a unit, and leave no file behind."""
+        slots = list(self.slots.values())  # another thread may be adding one
+        for slot in slots:
+            slot.run.halt()
+        for slot in slots:
+            slot.end()
+
+
+class _Slot:
+    """One worker process, or the place for one, with the folder to which it writes."""
+
+    def __init__(self, job: bytes, carried: str, timeout: float) -> None:
+        self.busy = threading.Lock()
+        self.run: Run[Poison] = Run(job, iter(()), 1, timeout, Poison)
+        self.carried = Path(carried) if carried else None
+        if self.carried is not None:
+            self.carried.mkdir(mode=0o700)
+
+    def work(self, unit: Unit) -> Answer:
+        with self.busy:
+            self.run.more([unit])
+            outcomes = tuple(self.run.results())
+            return Answer(outcomes, self._files())
+
+    def end(self) -> None:
+        with self.busy:  # `work` runs in another thread, and gives up now
+            self.run.stop()
         if self.carried is not None:
             shutil.rmtree(self.carried, ignore_errors=True)
 
