@@ -18,7 +18,7 @@ _SIZED = re.compile(r"\d{1,15}(?=:\d)")
 
 
 def weight(item: Item) -> float:
-    """The work with an image in ordinary images: large files decode longer, and remote ones are waited for."""
+    """The work with an image in ordinary images: large files decode longer, remote ones are waited for."""
     if not item.path.startswith("/"):
         return _ELSEWHERE
     if item.length >= 0:
