@@ -5,10 +5,11 @@
     python bench/bench_ray.py --sizes 2000 8000  memory per worker at two sizes
 
 Each side runs in a fresh process, watched from outside twice a second through /proc: CPU seconds are those of
-the whole process tree from the moment the scan begins (Ray's own processes, which idle meanwhile, included);
-memory is the largest proportional set size (PSS) of a worker process, on Ray together with the actor that
-holds it. The scan phase is that of the engine: the start of workers and the loading of models are inside, the
-start of Ray itself is not, as on a cluster that stands already.
+the whole process tree from the moment the scan begins (Ray's own processes, which idle meanwhile, included).
+"MB per worker" is proportional set size (PSS): that of all worker processes, on Ray also of the actors that
+hold them, summed at one moment, the largest of those sums divided by the number of workers. The scan phase is
+that of the engine: the start of workers and the loading of models are inside, the start of Ray itself is not,
+as on a cluster that stands already.
 """
 
 from __future__ import annotations
@@ -151,6 +152,7 @@ def watched(side: str, folder: Path, workers: int) -> dict:
         base = {pid: seconds(pid) for pid in tree(process.pid)}
         used: dict[int, float] = {}
         memory: dict[str, int] = {}
+        counts: dict[str, int] = {}
         process.stdin.write("\n")
         process.stdin.flush()
         while process.poll() is None:
@@ -160,6 +162,9 @@ def watched(side: str, folder: Path, workers: int) -> dict:
                 now.setdefault(role(pid), []).append(pss(pid))
             for name, sizes in now.items():
                 memory[name] = max(memory.get(name, 0), max(sizes))
+                counts[name] = max(counts.get(name, 0), len(sizes))
+            held = sum(now.get("worker", [])) + sum(now.get("actor", []))
+            memory["held"] = max(memory.get("held", 0), held)
             memory["all"] = max(memory.get("all", 0), sum(map(sum, now.values())))
             time.sleep(0.5)
         answer = json.loads(process.stdout.read().strip().splitlines()[-1])
@@ -167,7 +172,8 @@ def watched(side: str, folder: Path, workers: int) -> dict:
         if process.poll() is None:
             process.kill()
         shutil.rmtree(space, ignore_errors=True)
-    return {**answer, "cpu": sum(used.values()), "memory": {k: v / 1e6 for k, v in memory.items()}}
+    cpu, sizes = sum(used.values()), {k: v / 1e6 for k, v in memory.items()}
+    return {**answer, "cpu": cpu, "memory": sizes, "processes": counts}
 
 
 # ------------------------------------------------------------------------------------- figures
@@ -200,7 +206,7 @@ def compare(count: int, workers: int, repeat: int, sides: list[str]) -> dict:
         speed = [run["phase"] / (workers * best) for run in found]
         steady = [run["steady"] / (workers * best) for run in found if run["steady"]]
         cpu = [run["cpu"] / cheap for run in found]
-        held = max(run["memory"].get("worker", 0) + run["memory"].get("actor", 0) for run in found)
+        held = max(run["memory"]["held"] for run in found) / workers
         figures[side] = {
             "of_bare": speed,
             "steady_of_bare": steady,
@@ -215,7 +221,9 @@ def compare(count: int, workers: int, repeat: int, sides: list[str]) -> dict:
         for name in ("worker", "actor", "all"):
             sizes = [run["memory"][name] for run in found if name in run["memory"]]
             if sizes:
-                print(f"  {side:6} largest {name:30} {max(sizes):8.0f} MB")
+                n = max(run["processes"].get(name, 0) for run in found)
+                each = f", at most {n} at once" if n else ""
+                print(f"  {side:6} largest {name:30} {max(sizes):8.0f} MB{each}")
     return figures
 
 

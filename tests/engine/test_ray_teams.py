@@ -139,7 +139,9 @@ def lose(folder: Path, both: set[str], times: int, killed: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("poison", "times"), [("nap", 1), ("hang", 3)])
-def test_an_actor_that_is_lost_with_two_units(made: Any, tmp_path: Path, poison: str, times: int) -> None:
+def test_an_actor_that_is_lost_with_two_units(
+    made: Any, tmp_path: Path, sizes: list[int], poison: str, times: int
+) -> None:
     """Both are done again; where one is lost for ever, the other is not blamed for its company."""
     killed: list[int] = []
     thread = threading.Thread(target=lose, args=(tmp_path, {"i0", "i1"}, times, killed))
@@ -148,6 +150,7 @@ def test_an_actor_that_is_lost_with_two_units(made: Any, tmp_path: Path, poison:
         results = list(engine.run(PidJob(tmp_path, {"i0": poison, "i1": "nap"}), units(5)))
     thread.join()
     assert len(set(killed)) == times
+    assert sizes == [2] * (times + 1)
     assert sorted(r.id for r in results if not r.n_aside) == [f"u{i}" for i in range(times == 3, 5)]
     assert sum(r.n for r in results) == 5
     done = {p.name: p.read_text().split() for p in tmp_path.iterdir() if "." not in p.name}

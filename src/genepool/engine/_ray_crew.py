@@ -26,6 +26,8 @@ _BIRTHS = 3
 _LOSSES = 3
 _STARTUP = 300.0
 _LOOK = 10.0
+_FAREWELL = 3.0
+"""Seconds within which the calls of an actor that was just killed come to their end, each in its own way."""
 _ROOM = 20.0
 """Seconds after which an actor of several workers that has not said a word is asked for again in halves."""
 
@@ -67,7 +69,6 @@ class Team:
         self.asked = time.monotonic()
         self.ref: Any = actor.hello.remote()
         self.host = ""
-        self.lost = False
         self.slots = [Slot(self, i) for i in range(size)]
 
 
@@ -138,7 +139,7 @@ class Crew:
     def stop(self) -> None:
         """End all actors; their worker processes end with them, at once."""
         with contextlib.suppress(Exception):
-            ends = [t.actor.end.remote() for t in self.teams if t.host and not t.lost]
+            ends = [t.actor.end.remote() for t in self.teams if t.host]
             if ends:
                 self.ray.wait(ends, num_returns=len(ends), timeout=3.0)
         for team in self.teams:
@@ -228,7 +229,7 @@ class Crew:
         try:
             answer = self.ray.get(one.ref)
         except self.ray.exceptions.RayError as error:
-            yield from self._lost(one, error)
+            yield from self._lost(one if isinstance(one, Team) else one.team, error)
             return
         self.moved = time.monotonic()
         if isinstance(one, Team):
@@ -260,21 +261,19 @@ class Crew:
             slot.step, slot.ref = "take", team.actor.take.remote(slot.number, job, folder)
 
     def _answered(self, slot: Slot, answer: Answer) -> Iterator[UnitResult]:
-        unit, team = slot.unit, slot.team
+        unit, host = slot.unit, slot.team.host
         assert unit is not None  # noqa: S101  # it was at work
         if answer.unseen:
             if os.path.exists(answer.unseen):  # noqa: PTH110  # any kind of path a source knows
                 raise EngineError(
-                    f"ray: {team.host} does not see {answer.unseen}, this process does",
+                    f"ray: {host} does not see {answer.unseen}, this process does",
                     hint="put the data on a file system that all nodes share, or behind a URL",
                 )
             self._send(slot, unit, look=False)  # gone for everybody: the job says so in its own way
             return
         slot.unit, slot.step, slot.ref = None, "idle", None
-        if team.lost:  # it had finished just before
-            self._leave(slot)
         if answer.error is not None:
-            raise failure(answer.error, f"unit {unit.id} on {team.host}")
+            raise failure(answer.error, f"unit {unit.id} on {host}")
         if answer.files and isinstance(self.job, Portable):
             self.job.take(answer.files)
         for outcome in answer.outcomes:
@@ -283,19 +282,34 @@ class Crew:
             else:
                 yield outcome
 
-    def _lost(self, one: Team | Slot, error: Exception) -> Iterator[UnitResult]:
-        """An actor that is gone, by itself or with its node; its units go to others.
+    def _lost(self, team: Team, error: Exception) -> Iterator[UnitResult]:
+        """An actor that is gone, by itself or with its node; its units go to others."""
+        self.teams.remove(team)
+        self._kill(team)
+        working = [(s, s.unit) for s in team.slots if s.unit is not None]
+        if not working:
+            self._unborn(error)
+        for slot, unit in working:
+            try:
+                answer = self.ray.get(slot.ref, timeout=_FAREWELL)
+            except self.ray.exceptions.RayError:
+                yield from self._requeue(unit, error)
+            else:  # it had finished just before
+                if answer.unseen:
+                    self.again.appendleft(unit)
+                else:
+                    yield from self._answered(slot, answer)
 
-        Each worker that was at work is heard by itself: some have finished, and their answers are as good as
-        any.
-        """
-        team = one if isinstance(one, Team) else one.team
-        if not team.lost:
-            self._bury(team, error)
-        unit = None if isinstance(one, Team) else one.unit
-        if isinstance(one, Team) or unit is None:
-            return
-        self._leave(one)
+    def _unborn(self, error: Exception) -> None:
+        self.births_failed += 1
+        if self.births_failed >= _BIRTHS:
+            raise EngineError(
+                f"ray: workers cannot be started: {line(error)}",
+                hint="genepool and ray must be installed in the same versions on every node",
+            )
+        time.sleep(_TICK)
+
+    def _requeue(self, unit: Unit, error: Exception) -> Iterator[UnitResult]:
         self.losses[unit.id] += 1
         if self.losses[unit.id] < _LOSSES:
             self.again.appendleft(unit)
@@ -305,26 +319,6 @@ class Crew:
             yield self.job.quarantine(
                 unit, f"the node or actor that held it was lost {_LOSSES} times: {line(error)}"
             )
-
-    def _bury(self, team: Team, error: Exception) -> None:
-        team.lost, team.ref = True, None
-        self._kill(team)
-        for slot in [s for s in team.slots if s.unit is None]:
-            self._leave(slot)
-        if team.slots:
-            return
-        self.births_failed += 1
-        if self.births_failed >= _BIRTHS:
-            raise EngineError(
-                f"ray: workers cannot be started: {line(error)}",
-                hint="genepool and ray must be installed in the same versions on every node",
-            )
-        time.sleep(_TICK)
-
-    def _leave(self, slot: Slot) -> None:
-        slot.team.slots.remove(slot)
-        if not slot.team.slots:
-            self.teams.remove(slot.team)
 
     def _kill(self, team: Team) -> None:
         with contextlib.suppress(Exception):
