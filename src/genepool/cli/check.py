@@ -97,6 +97,7 @@ def run(
     """Check and print; shared with ``genepool gate``, which writes no report and nothing into the log."""
     from genepool import dataset, pipeline, store
     from genepool.cli._progress import progress
+    from genepool.compute import lean
 
     config = settings(
         config_file,
@@ -106,6 +107,8 @@ def run(
         generation__max=max_generation,
         evidence__watermarks=True if watermarks else None,
     )
+    if not config.policy.rules:  # a stranger's rule may work with pandas
+        lean()
     opened = dataset.open(path)
     with progress() as report:
         decision = pipeline.check(

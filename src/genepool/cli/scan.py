@@ -44,8 +44,10 @@ def command(
     """
     from genepool import dataset, scan
     from genepool.cli._progress import progress
+    from genepool.compute import lean
 
     config = settings(config_file, workers)
+    lean()
     opened = dataset.open(path, workspace=workspace)
     with progress() as report:
         catalogue = scan.scan(opened, config=config, progress=report, rescan=rescan)

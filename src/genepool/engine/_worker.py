@@ -19,6 +19,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+from genepool.compute import lean
 from genepool.engine import _progress
 
 READY, DONE, FAILED = "ready", "done", "failed"
@@ -42,6 +43,7 @@ def main(channel: int, memory: int) -> None:
         # The job was pickled by our parent, on a private socket: as trusted as our own memory.
         job = pickle.loads(settings["job"])  # noqa: S301
         job.prepare()
+        lean()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again
         connection.send((READY, None))
         _watch(settings["life"])
