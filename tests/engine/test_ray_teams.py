@@ -15,6 +15,7 @@ import pytest
 
 from genepool.engine import RayEngine
 from genepool.engine import _ray_crew as crew
+from genepool.errors import EngineError
 from genepool.records import Item, Unit
 from support.clusters import add, cluster, gone
 from support.probes import PidJob
@@ -157,3 +158,22 @@ def test_an_actor_that_is_lost_with_two_units(
     assert done.keys() == {f"i{i}" for i in range(times == 3, 5)}
     assert all(len(lines) == 1 for lines in done.values())  # nothing of a lost attempt is counted
     assert [p.stem for p in tmp_path.glob("*.quarantined")] == (["i0"] if times == 3 else [])
+
+
+@pytest.mark.parametrize("step", ["__init__", "take"])
+def test_a_birth_that_fails_is_one_for_all_workers(
+    made: Any, tmp_path: Path, sizes: list[int], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Three actors that cannot start, or not take the job, are enough, whatever they were to hold."""
+
+    def unable(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    broken = type("Supervisor", (crew.Supervisor,), {step: unable})
+    monkeypatch.setattr(crew, "Supervisor", broken)
+    with (
+        RayEngine(made.address, 4) as engine,
+        pytest.raises(EngineError, match=r"workers cannot be started: .*No space left"),
+    ):
+        list(engine.run(PidJob(tmp_path), units(8)))
+    assert sizes == [4, 4, 4]
