@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from genepool.dataset import thumbnail
 from genepool.errors import WorkspaceError
 from genepool.records import Case, Decision, Failure, Measure
 from genepool.report import write
-from genepool.report._gallery import _shrink
+from genepool.report._gallery import SIDE, data_uri
 from support import reports
 
 SECTIONS = (
@@ -273,14 +274,14 @@ def test_every_colour_mode_has_a_thumbnail(mode):
     )
     out = io.BytesIO()
     image.save(out, "TIFF")
-    assert _shrink(out.getvalue()).startswith("data:image/webp;base64,")
+    assert data_uri(thumbnail(out.getvalue(), SIDE)).startswith("data:image/webp;base64,")
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"not an image", reports.picture(1)[:400], b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
 )
 def test_what_does_not_decode_has_no_thumbnail(data):
-    assert _shrink(data) == ""
+    assert data_uri(thumbnail(data, SIDE)) == ""
 
 
 def test_a_bomb_is_not_decoded():
@@ -292,8 +293,8 @@ def test_a_bomb_is_not_decoded():
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     assert (
-        _shrink(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
-        == ""
+        thumbnail(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+        == b""
     )
 
 

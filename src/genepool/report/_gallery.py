@@ -11,6 +11,7 @@ from genepool.dataset import thumbnail
 from genepool.report._explain import explanations
 from genepool.report._places import pictures
 from genepool.report._text import count, printable, sentence
+from genepool.report._thumbnails import Kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from genepool.records import Case, Decision
     from genepool.store import Catalogue
 
-__all__ = ["Gallery", "Tile", "failing", "fair", "ruled_out", "thumbnails", "uncertain"]
+__all__ = ["Gallery", "Tile", "data_uri", "failing", "fair", "ruled_out", "thumbnails", "uncertain"]
 
 SIDE = 96
 """Longest side of a thumbnail, pixels."""
@@ -173,7 +174,9 @@ def thumbnails(catalogue: Catalogue | None, uris: Iterable[str], *, limit: int, 
     wanted = list(dict.fromkeys(uris))[:limit]
     if catalogue is None or not wanted or room <= 0:
         return {}
-    made = {uri: picture for uri, data in pictures(catalogue, wanted) if (picture := _shrink(data))}
+    kept = Kept(catalogue, lambda data: thumbnail(data, SIDE), _how())
+    made = {uri: picture for uri, data in pictures(catalogue, wanted) if (picture := data_uri(kept.of(data)))}
+    kept.save()
     shown: dict[str, str] = {}
     for uri in wanted:
         picture = made.get(uri, "")
@@ -183,7 +186,13 @@ def thumbnails(catalogue: Catalogue | None, uris: Iterable[str], *, limit: int, 
     return shown
 
 
-def _shrink(data: bytes) -> str:
-    """A data URI of at most 96 × 96 pixels; empty where the image does not decode."""
-    small = thumbnail(data, SIDE)
+def _how() -> str:
+    """What a thumbnail depends on besides the image."""
+    import PIL
+
+    return f"webp {SIDE} 1 pillow {PIL.__version__}"
+
+
+def data_uri(small: bytes) -> str:
+    """A data URI; empty where the image does not decode."""
     return "data:image/webp;base64," + base64.b64encode(small).decode() if small else ""
