@@ -4,8 +4,9 @@
 
 Every step runs in a process of its own, as a user would run it each day; CPU seconds count the process and
 its workers. A day adds ``--share`` of the set, and the ratio compares that day with the first scan. What an
-unchanged day costs is told apart: the listing of all files, and for a check its measures. The last line
-merges the parts that the days have left.
+unchanged day costs is told apart: the listing of all files, and for a check its measures. Loading
+libraries counts, as far as a step does it itself; modules are compiled beforehand, as an installer does it.
+The last line merges the parts that the days have left.
 """
 
 from __future__ import annotations
@@ -65,8 +66,19 @@ def fresh(side: str, folder: Path, space: Path, workers: int) -> dict:
     """One step in a process of its own; its CPU seconds are measured inside, imports left out."""
     command = [sys.executable, __file__, "--side", side, str(folder), str(space), str(workers)]
     home = {"GENEPOOL_HOME": str(space) + "-home"}
-    done = subprocess.run(command, env={**os.environ, **SINGLE, **home}, stdout=subprocess.PIPE, check=True)
+    env = {**os.environ, **SINGLE, **home}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
+
+
+def compile_modules() -> None:
+    """What an installer does: else every step compiles the modules that it loads, and that is measured."""
+    import compileall
+
+    import genepool
+
+    compileall.compile_dir(Path(genepool.__file__).parent, quiet=2)
 
 
 def corpus(folder: Path, count: int, seed: int, distinct: int = 300) -> list[Path]:
@@ -160,11 +172,14 @@ def main() -> None:
     if arguments.side:
         side, folder, space, workers = arguments.side
         import genepool.pipeline  # noqa: F401  # imports are the command's, not the set's
+        from genepool.compute import lean
 
         begun, used = time.perf_counter(), cpu()
+        lean()  # as the command does
         answer = globals()[f"side_{side}"](folder, space, int(workers))
         print(json.dumps({"seconds": time.perf_counter() - begun, "cpu": cpu() - used, **answer}))
         return
+    compile_modules()
     figures = {}
     for side in ("scan", "check") if arguments.check else ("scan",):
         with tempfile.TemporaryDirectory(prefix="bench-growth-") as place:

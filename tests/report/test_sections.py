@@ -203,6 +203,10 @@ def test_licences_are_counted(held):
     found = _rights.rights(reports.decision("pass", many), many)
     assert len(found["licences"]) == 20
     assert found["more"] == "30 further licences, of 180 images, not shown."
+    for said in ("", '{"origin": "captured"}'):
+        none = dataclasses.replace(held, columns={**held.columns, "declared": [said] * held.n})
+        bare = dataclasses.replace(reports.decision("pass", none), extra={})
+        assert _rights.rights(bare, none) is None  # and no database was asked
 
 
 def test_what_was_lost_since_the_reference(held):

@@ -28,10 +28,9 @@ class FullCatalogue(reports.MemoryCatalogue):
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         found = super().table(columns)
-        for name in columns or ():
-            if name in self.columns and name not in found.column_names:
-                found = found.append_column(name, pa.array(self.columns[name]))
-        return found
+        more = {n: pa.array(self.columns[n]) for n in columns or () if n in self.columns}
+        held = {name: found.column(name) for name in found.column_names}
+        return pa.table({**more, **held})
 
     def sql(self, query: str) -> pa.Table:
         import duckdb

@@ -20,6 +20,7 @@ RADIUS = 24
 _BRUTE = 4096  # up to here every pair is compared
 _CROWD = 4096  # larger buckets are split by a second band
 _CHUNK = 65_536  # rows laid side by side at once: what a processor's cache holds
+_FEW = 20_000  # links up to which plain Python joins them
 _HITS = 500_000  # pairs whose whole hashes are compared at once
 
 
@@ -283,9 +284,32 @@ def _neighbours(
 
 
 def _components(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(first) <= _FEW:
+        return _joined(n, first, second)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(n, n))
     labels: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return labels
+
+
+def _joined(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same for few links, which cost less than loading the library: all get the least one's label."""
+    above: dict[int, int] = {}
+
+    def least(thing: int) -> int:
+        top = thing
+        while top in above:
+            top = above[top]
+        while thing != top:
+            above[thing], thing = top, above[thing]
+        return top
+
+    for a, b in zip(map(least, first.tolist()), map(least, second.tolist()), strict=True):
+        if a != b:
+            above[max(a, b)] = min(a, b)
+    labels = np.arange(n, dtype=np.int64)
+    linked = list(above)
+    labels[linked] = list(map(least, linked))
     return labels

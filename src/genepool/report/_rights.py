@@ -48,7 +48,7 @@ def rights(decision: Decision, catalogue: Catalogue | None) -> dict[str, Any] | 
 def _licences(catalogue: Catalogue | None) -> list[tuple[str, int]]:
     """Licences that sidecars declare, most frequent first, images without one last; empty: none at all."""
     ask = getattr(catalogue, "sql", None)
-    if ask is None:
+    if catalogue is None or ask is None or not _declares(catalogue):
         return []
     try:
         rows = ask(_QUERY).to_pylist()
@@ -56,3 +56,14 @@ def _licences(catalogue: Catalogue | None) -> list[tuple[str, int]]:
         return []
     found = [(str(row["licence"]), int(row["n"])) for row in rows if isinstance(row, Mapping)]
     return found if any(name for name, _ in found) else []
+
+
+def _declares(catalogue: Catalogue) -> bool:
+    """Whether any sidecar may name a licence: most sets have none, and need no database to say so."""
+    import pyarrow.compute as pc
+
+    try:
+        texts = catalogue.table(["declared"]).column("declared")
+    except (GenepoolError, AttributeError, KeyError):  # the query finds out
+        return True
+    return pc.any(pc.match_substring(texts, "license")).as_py() is True
