@@ -175,7 +175,7 @@ def main() -> None:
         from genepool.compute import lean
 
         begun, used = time.perf_counter(), cpu()
-        lean()  # as the command does
+        lean(patient=True)  # as the command does
         answer = globals()[f"side_{side}"](folder, space, int(workers))
         print(json.dumps({"seconds": time.perf_counter() - begun, "cpu": cpu() - used, **answer}))
         return

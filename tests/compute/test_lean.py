@@ -42,3 +42,9 @@ def test_what_is_loaded_stays() -> None:
         "pa.array(pandas.Series([1.0, None])).null_count)"
     )
     assert said(program) == "False 1"
+
+
+def test_the_collector_waits_only_where_it_may() -> None:
+    program = "import gc\nfrom genepool.compute import lean\nlean({})\nprint(gc.get_threshold()[0] > 10_000)"
+    assert said(program.format("")) == "False"
+    assert said(program.format("patient=True")) == "True"

@@ -108,7 +108,7 @@ def run(
         evidence__watermarks=True if watermarks else None,
     )
     if not config.policy.rules:  # a stranger's rule may work with pandas
-        lean()
+        lean(patient=True)
     opened = dataset.open(path)
     with progress() as report:
         decision = pipeline.check(

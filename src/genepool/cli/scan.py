@@ -47,7 +47,7 @@ def command(
     from genepool.compute import lean
 
     config = settings(config_file, workers)
-    lean()
+    lean(patient=True)
     opened = dataset.open(path, workspace=workspace)
     with progress() as report:
         catalogue = scan.scan(opened, config=config, progress=report, rescan=rescan)

@@ -37,6 +37,7 @@ def main(channel: int, memory: int) -> None:
     page = mmap.mmap(memory, mmap.PAGESIZE)
     os.close(memory)
     _progress.attach(page)
+    gc.disable()  # loading makes many objects, and hardly any garbage
     try:
         settings = connection.recv()
         sys.path[:] = settings["path"]
@@ -45,6 +46,7 @@ def main(channel: int, memory: int) -> None:
         job.prepare()
         lean()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again
+        gc.enable()
         connection.send((READY, None))
         _watch(settings["life"])
         _serve(connection, job)
