@@ -51,6 +51,9 @@ class MemoryCatalogue:
             found["sha256"] = [hashlib.sha256(picture(self.number(u))).digest() for u in self.uris]
         return pa.table({n: pa.array(found[n]) for n in columns or ["uri"] if n in found})
 
+    def uris_at(self, rows: Sequence[int]) -> list[str]:
+        return [self.table(["uri"]).column("uri")[row].as_py() for row in rows]
+
     def select(self, uris: Sequence[str]) -> MemoryCatalogue:
         chosen = set(uris)
         kept = [u for u in self.uris if u in chosen]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from genepool.errors import WorkspaceError
@@ -102,19 +105,38 @@ def _cases(workspace: Workspace) -> dict[tuple[str, str], list[Case]]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(workspace.cases).to_pylist()
+        with pq.ParquetFile(workspace.cases) as file:
+            table = file.read(use_threads=False)
+        columns = {name: table.column(name).to_pylist() for name in table.column_names}
     except (OSError, pa.ArrowInvalid) as error:
         raise WorkspaceError(
             f"{workspace.cases}: not readable ({error})", hint="genepool check PATH writes it anew"
         ) from None
     found: dict[tuple[str, str], list[Case]] = {}
-    for row in rows:
-        # Images set aside keep their own code; failures are found by theirs.
-        key = ("aside", "") if row["role"] == "aside" else (row["role"], row["code"])
-        found.setdefault(key, []).append(
-            Case(row["uri"], row["reason"], row["message"], row["code"], row["sha256"])
-        )
+    cases = map(Case, *(columns[name] for name in ("uri", "reason", "message", "code", "sha256")))
+    with _uncollected():
+        for role, case in zip(columns["role"], cases, strict=True):
+            # Images set aside keep their own code; failures are found by theirs.
+            key = ("aside", "") if role == "aside" else (role, case.code)
+            if key not in found:
+                found[key] = []
+            found[key].append(case)
     return found
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles while hundreds of thousands of cases are made, none of which is part of one.
+
+    It would take as long as making them.
+    """
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _rebuild(data: dict[str, Any], cases: dict[tuple[str, str], list[Case]]) -> Decision:

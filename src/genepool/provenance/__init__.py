@@ -46,6 +46,7 @@ from genepool.provenance._keys import (
 from genepool.provenance._ledger import Ledger
 from genepool.provenance._lineages import CohortRecord, ModelRecord
 from genepool.provenance._lookup import Found, Lookup
+from genepool.provenance._members import holds_exactly
 from genepool.provenance._models import register_model
 from genepool.provenance._note import Signer, Verifier
 from genepool.provenance._proof import Proof
@@ -114,6 +115,7 @@ __all__ = [
     "export_log",
     "find_entry",
     "find_verdicts",
+    "holds_exactly",
     "load_key",
     "load_policy",
     "load_public",

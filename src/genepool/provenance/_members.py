@@ -7,6 +7,7 @@ the file: its Merkle root must be its name.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from genepool.errors import LogError, WorkspaceError
 from genepool.provenance._files import atomic_write
 from genepool.store import merkle_root
 
-__all__ = ["keep_members", "read_members"]
+__all__ = ["holds_exactly", "keep_members", "read_members"]
 
 _WIDTH = 32
 
@@ -36,6 +37,27 @@ def keep_members(folder: Path, root: bytes, digests: Sequence[bytes]) -> None:
         atomic_write(place, b"".join(sorted(digests)))
     except OSError as error:
         raise WorkspaceError(f"{place}: cannot be written: {error.strerror}") from None
+
+
+def holds_exactly(folder: Path, root: str, digests: NDArray[np.uint8]) -> bool:
+    """Whether the list kept under this root is exactly these images; the tree is not computed.
+
+    A question of speed, not of trust: who could forge the list can as well forge whatever names the root. A
+    no says only that the tree has to be computed: the list may be missing or damaged.
+
+    Args:
+        folder: The workspace.
+        root: 64 hexadecimal digits.
+        digests: ``(n, 32)`` uint8, in any order.
+    """
+    place = folder / "members" / root
+    with contextlib.suppress(OSError, ValueError):
+        if re.fullmatch("[0-9a-f]{64}", root) is None or place.stat().st_size != digests.size:
+            return False
+        # A fixed-width byte string compares like the bytes themselves.
+        ordered = np.sort(np.ascontiguousarray(digests).reshape(-1).view(f"S{_WIDTH}"))
+        return bool(np.array_equal(ordered.view(np.uint8), np.fromfile(place, np.uint8)))
+    return False
 
 
 def read_members(folder: Path, root: str) -> NDArray[np.uint8] | None:

@@ -8,6 +8,6 @@ equal bytes. `plot` gives the same charts as matplotlib figures. `explanations` 
 from genepool.report._draw import plot
 from genepool.report._explain import Explanation, explanations, find
 from genepool.report._looks import draw_gallery, draw_styles
-from genepool.report._page import write
+from genepool.report._page import ORIGINS, write
 
-__all__ = ["Explanation", "draw_gallery", "draw_styles", "explanations", "find", "plot", "write"]
+__all__ = ["ORIGINS", "Explanation", "draw_gallery", "draw_styles", "explanations", "find", "plot", "write"]

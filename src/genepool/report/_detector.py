@@ -56,9 +56,9 @@ class Judged(NamedTuple):
 
 
 class _Scores(NamedTuple):
-    """One row per image with a score: calibrated log odds, truth as known without the judge, decision."""
+    """Per image with a score: its row, calibrated log odds, truth as known without the judge, decision."""
 
-    uri: Any
+    rows: NDArray[np.int64]
     z: NDArray[np.float64]
     human: NDArray[np.bool_]
     ai: NDArray[np.bool_]
@@ -71,13 +71,14 @@ def judged(decision: Decision, catalogue: Catalogue | None, origins: Any) -> Jud
     facts = decision.extra.get("detector")
     told = facts if isinstance(facts, Mapping) else {}
     name = printable(told.get("name") or "", 200)
-    held, scored = _read(decision, catalogue, origins)
-    if scored is None and not int(told.get("decided") or 0):
+    decided = int(told.get("decided") or 0)
+    held, scored = _read(decision, catalogue, origins, decided)
+    if scored is None and not decided:
         return Judged(_words(told, name)) if name and name != "none" else None
     rows: dict[str, Any] = {"words": _words(told, name)}
-    if scored is not None:
+    if scored is not None and catalogue is not None:
         rows["scores"] = _histogram(scored, held)
-        rows["surest"] = _surest(scored, held)
+        rows["surest"] = _surest(scored, held, catalogue)
         if held is not None:
             rows |= {"known": _known(scored), "reliability": _reliability(scored)}
     if held is not None:
@@ -115,20 +116,23 @@ def _calibrated(held: Mapping[str, Any]) -> str:
 
 
 def _read(
-    decision: Decision, catalogue: Catalogue | None, origins: Any
+    decision: Decision, catalogue: Catalogue | None, origins: Any, decided: int
 ) -> tuple[Calibration | None, _Scores | None]:
     """The scores of the scan and the calibration that holds for them."""
     if catalogue is None or catalogue.n == 0:
         return None, None
     try:
-        table = catalogue.table(["uri", "detector", "logit", "abstained"])
+        scores = catalogue.table(["logit"])
     except GenepoolError:  # scanned without a detector
         return None, None
-    if "logit" not in table.column_names:
+    if "logit" not in scores.column_names:
         return None, None
-    logit = table.column("logit").to_numpy().astype(np.float64)
-    held = _calibration(decision, catalogue, table)
+    logit = scores.column("logit").to_numpy().astype(np.float64)
     looked = np.isfinite(logit)
+    if not (looked.any() or decided):
+        return None, None  # whatever holds would be said of nothing
+    table = catalogue.table(["detector", "abstained"])
+    held = _calibration(decision, catalogue, table)
     if not looked.any():
         return held, None
     z = logit if held is None else logit / held.temperature + held.bias
@@ -142,20 +146,20 @@ def _read(
         verdict = np.where(z >= held.ai_above, 1, np.where(z <= held.human_below, -1, 0)).astype(np.int8)
         verdict[silent] = 0
     where = np.flatnonzero(looked)
-    return held, _Scores(
-        table.column("uri").take(where), z[where], human[where], ai[where], verdict[where], len(z)
-    )
+    return held, _Scores(where, z[where], human[where], ai[where], verdict[where], len(z))
 
 
 def _calibration(decision: Decision, catalogue: Catalogue, table: Any) -> Calibration | None:
-    from genepool.detection import Judge
-
     names = {str(name) for name in table.column("detector").unique().to_pylist() if name}
+    if not any("@" in name for name in names):
+        return None  # nothing without a digest is ever calibrated
     config = decision.extra.get("config")
     asked = config.get("detection") if isinstance(config, Mapping) else None
     threshold = asked.get("threshold") if isinstance(asked, Mapping) else None
     if len(names) != 1 or not isinstance(threshold, (int, float)):
         return None
+    from genepool.detection import Judge
+
     try:
         return Judge(table, catalogue.workspace, float(threshold)).calibration(names.pop())
     except GenepoolError:  # a damaged calibration: the check said so already
@@ -308,15 +312,15 @@ def _groups(held: Calibration) -> tuple[tuple[str, ...], ...]:
     return tuple(out)
 
 
-def _surest(scored: _Scores, held: Calibration | None) -> Gallery | None:
+def _surest(scored: _Scores, held: Calibration | None, catalogue: Catalogue) -> Gallery | None:
     """The images that look most like AI, those first that nobody knows of."""
     order = np.argsort(-np.round(scored.z, 6), kind="stable")[:SUREST]
     tiles = []
-    for i in order.tolist():
+    for i, uri in zip(order.tolist(), catalogue.uris_at(scored.rows[order].tolist()), strict=True):
         known = "known human work" if scored.human[i] else "known AI" if scored.ai[i] else "origin not known"
         odds = float(np.clip(scored.z[i], -50, 50))
         score = f"p(AI) {1 / (1 + np.exp(-odds)):.3f}" if held is not None else f"score {odds:.2f}"
-        tiles.append(Tile(scored.uri[i].as_py(), f"{score}; {known}"))
+        tiles.append(Tile(uri, f"{score}; {known}"))
     if not tiles:
         return None
     text = "Highest score first; what is known of each without the detector is said below it."

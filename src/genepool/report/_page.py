@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from genepool.records import Decision
     from genepool.store import Catalogue
 
-__all__ = ["write"]
+__all__ = ["ORIGINS", "write"]
 
 LIMIT = 2_000_000
 THUMBNAILS = 200
 # Bytes that thumbnails may take; the smaller ones are tried when the words of a page are unusually long.
 ROOM = (1_100_000, 400_000, 0)
 RAW = 30_000
+ORIGINS = ("uri", "origin", "tier", "status", "human", "ai", "p_human", "reasons")
+"""Columns of the settled origins that the page looks at."""
 
 
 def write(decision: Decision, catalogue: Catalogue | None, origins: Any, path: str | Path) -> int:
@@ -51,7 +53,7 @@ def write(decision: Decision, catalogue: Catalogue | None, origins: Any, path: s
     Args:
         decision: What the gate decided; every part of ``extra`` may be missing.
         catalogue: The scanned set, for thumbnails and the style map; None: without pictures.
-        origins: Table of `genepool.origin.settle`, or None.
+        origins: Table of `genepool.origin.settle`, its columns `ORIGINS` at least, or None.
         path: Where to write; replaced atomically.
 
     Returns:

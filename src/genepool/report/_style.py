@@ -64,16 +64,16 @@ def look(catalogue: Catalogue | None, origins: Any) -> StyleView | None:
     if len(vectors) < 3:
         return None
     points, explained = _principal(vectors)
-    uris = catalogue.table(["uri"])["uri"]
     few = np.arange(0, len(vectors), math.ceil(len(vectors) / COMPARED))
     rare, common = _extremes(vectors[few])
+    shown = catalogue.uris_at(rows[few[[*rare, *common]]].tolist()) if rare or common else []
     groups = _groups(origins, catalogue.n)
     return StyleView(
         points,
         tuple(groups[rows].tolist()),
         catalogue.n,
-        tuple(uris[int(rows[few[i]])].as_py() for i in rare),
-        tuple(uris[int(rows[few[i]])].as_py() for i in common),
+        tuple(shown[: len(rare)]),
+        tuple(shown[len(rare) :]),
         len(few),
         explained,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 from genepool.errors import UsageError, WorkspaceError
 from genepool.records import Case
 from genepool.store._changes import Changes
-from genepool.store._columns import arrow_type
+from genepool.store._columns import arrow_type, column, positions
 from genepool.store._files import write_atomic
+from genepool.store._gather import Gather
 from genepool.store._listing import Listing, dataset_folder, listing_batches
 from genepool.store._merkle import merkle_root
-from genepool.store._parts import CORE_COLUMNS, read_part
+from genepool.store._parts import CORE_COLUMNS
 from genepool.store._views import LARGE, flat_copy, view_flat, view_origins, view_parts
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from genepool.dataset import Dataset
     from genepool.store._workspace import Workspace
-
-_CACHE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,13 @@ class Catalogue:
         self._listing = listing
         self._chosen = chosen
         self._mask: NDArray[np.bool_] | None = None
-        self._cache: OrderedDict[tuple[Any, ...], pa.Table] = OrderedDict()
+        self._parts = Gather(workspace.parts, lambda number: listing.parts[number][0])
         self._folder = folder or dataset_folder(workspace, dataset)
-        self.n = listing.n_readable if chosen is None else sum(len(b[0]) for b in self._live(65536))
+        self.n = (
+            listing.n_readable
+            if chosen is None
+            else sum(len(part) for _, part, _ in self._live(65536, uris=False))
+        )
 
     def __len__(self) -> int:
         return self.n
@@ -120,14 +122,31 @@ class Catalogue:
 
         return pa.Table.from_batches(list(self.batches(columns)), schema=self._schema(columns))
 
+    def uris_at(self, rows: Sequence[int]) -> list[str]:
+        """Uris of some rows of `table`, by their numbers, in the order asked for; cheaper than the column.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        wanted, found, at = np.asarray(rows, np.int64), dict[int, str](), 0
+        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.n:
+            raise IndexError(f"rows of a catalogue of {self.n}: found {wanted.min()} to {wanted.max()}")
+        for uris, _, _ in self._live(65536):
+            here = wanted[(wanted >= at) & (wanted < at + len(uris))]
+            found |= {int(row): uris[int(row) - at].as_py() for row in here}
+            at += len(uris)
+            if not (wanted >= at).any():
+                break
+        return [found[int(row)] for row in wanted]
+
     def batches(self, columns: Sequence[str] | None = None, size: int = 65536) -> Iterator[pa.RecordBatch]:
         """The same rows, at most ``size`` at a time; memory does not grow with the dataset."""
         import pyarrow as pa
 
         schema = self._schema(columns)
         stored = [name for name in schema.names if name != "uri"]
-        for uris, part, row in self._live(size):
-            gathered = self._gather(part, row, tuple(stored)) if stored else None
+        for uris, part, row in self._live(size, uris="uri" in schema.names):
+            gathered = self._parts.rows(part, row, tuple(stored)) if stored else None
             arrays = [uris if name == "uri" else _flat(gathered, name) for name in schema.names]
             yield pa.record_batch(arrays, schema=schema)
 
@@ -150,13 +169,13 @@ class Catalogue:
                 hint="genepool plugins list",
             )
         dim, at = self.dims[name], 0
-        for _, part, row in self._live(size if every == 1 else 65536):
+        for _, part, row in self._live(size if every == 1 else 65536, uris=False):
             some = slice(-at % every, None, every)
             at += len(part)
             part, row = part[some], row[some]
             if not len(part):
                 continue
-            column = _flat(self._gather(part, row, (name,), vectors=True), name)
+            column = _flat(self._parts.rows(part, row, (name,), vectors=True), name)
             out = np.full((len(column), dim), np.nan, np.float32)
             valid = column.is_valid().to_numpy(zero_copy_only=False)
             packed = column.drop_null()
@@ -215,8 +234,16 @@ class Catalogue:
 
     def root(self) -> bytes:
         """RFC 6962 Merkle root (32 bytes) over the sorted SHA-256 digests, repeated for equal files."""
-        digests = (b"".join(batch.column(0).to_pylist()) for batch in self.batches(["sha256"]))
-        return merkle_root(digests)
+        return merkle_root([self.digests().tobytes()])
+
+    def digests(self) -> NDArray[np.uint8]:
+        """SHA-256 of every readable image, ``(n, 32)``, in the order of `table`."""
+        found = [np.zeros((0, 32), np.uint8)]
+        for batch in self.batches(["sha256"]):
+            digests = batch.column(0)
+            raw = digests.buffers()[1]
+            found.append(np.frombuffer(raw, np.uint8, 32 * len(digests), 32 * digests.offset).reshape(-1, 32))
+        return np.concatenate(found)
 
     def cases(self) -> list[Case]:
         """Everything that was set aside, by the listing or by the scan, with its reason, ordered by uri."""
@@ -224,7 +251,7 @@ class Catalogue:
         found = [c for c in self._listing.aside if chosen is None or c.uri in chosen]
         if self._listing.n_readable < self._listing.n:
             for uris, part, row in self._live(65536, readable=False):
-                rows = self._gather(part, row, ("reason", "message", "sha256"))
+                rows = self._parts.rows(part, row, ("reason", "message", "sha256"))
                 for uri, fields in zip(uris.to_pylist(), rows.to_pylist(), strict=True):
                     digest = fields["sha256"]
                     found.append(
@@ -236,25 +263,31 @@ class Catalogue:
 
     # --------------------------------------------------------------------------------- origins
 
-    def origins(self) -> pa.Table | None:
-        """The origins settled for exactly this listing, or None: not settled yet, or images changed since."""
+    def origins(self, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """The origins settled for exactly this listing, or None: not settled yet, or images changed since.
+
+        Args:
+            columns: Which (default: all); a name that the table does not have is passed over.
+        """
         import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         for chosen in dict.fromkeys((self._chosen, None)):
+            narrow = self._chosen is not None and chosen is None
+            wanted = None if columns is None else [*columns, *(["uri"] if narrow else [])]
             try:
                 with pq.ParquetFile(self._origins_path(chosen), page_checksum_verification=True) as file:
-                    table = file.read()
+                    if (file.schema_arrow.metadata or {}).get(b"listing") != self._identity():
+                        continue
+                    table = file.read(columns=wanted, use_threads=False)
             except (OSError, pa.ArrowException):
                 continue  # missing or damaged: settled again by whoever needs them
-            if (table.schema.metadata or {}).get(b"listing") != self._identity():
-                continue
-            if self._chosen is not None and chosen is None:
-                table = table.filter(
-                    pc.is_in(table.column("uri"), pa.array(sorted(self._chosen), pa.string()))
-                )
-            return table
+            if narrow:
+                names = column(list(self._chosen or ()), "string", {})
+                table = table.filter(pc.is_in(table.column("uri"), value_set=names))
+            kept = [name for name in table.column_names if columns is None or name in columns]
+            return table.select(kept)
         return None
 
     def write_origins(self, table: pa.Table) -> None:
@@ -323,71 +356,41 @@ class Catalogue:
         return pa.schema([(name, arrow_type(self.columns[name])) for name in names])
 
     def _live(
-        self, size: int, *, readable: bool = True
-    ) -> Iterator[tuple[pa.Array, NDArray[np.int32], NDArray[np.int32]]]:
-        import pyarrow as pa
+        self, size: int, *, readable: bool = True, uris: bool = True
+    ) -> Iterator[tuple[Any, NDArray[np.int32], NDArray[np.int32]]]:
+        """Uri (None unless ``uris``), number of the part and row in it of the live rows."""
         import pyarrow.compute as pc
 
         chosen, at = self._selected(), 0
-        for batch in listing_batches(self._folder / self._listing.file, size):
+        columns = [*(["uri"] if uris else []), "part", "row", "readable"]
+        for batch in listing_batches(self._folder / self._listing.file, size, columns=columns):
             keep = batch.column("readable")
             mask = keep if readable else pc.invert(keep)
             if chosen is not None:
-                mask = pc.and_(mask, pa.array(chosen[at : at + batch.num_rows]))
+                mask = pc.and_(mask, positions(chosen[at : at + batch.num_rows]))
             at += batch.num_rows
             live = batch.filter(mask)
             if live.num_rows:
                 yield (
-                    live.column("uri"),
+                    live.column("uri") if uris else None,
                     live.column("part").to_numpy(zero_copy_only=False),
                     live.column("row").to_numpy(zero_copy_only=False),
                 )
 
     def _selected(self) -> NDArray[np.bool_] | None:
         """Which rows of the listing are chosen; None: all. Looked up once, whatever is read how often."""
+        import pyarrow.compute as pc
+
         if self._chosen is None or self._mask is not None:
             return self._mask
         found = [np.zeros(0, np.bool_)]
-        for batch in listing_batches(self._folder / self._listing.file, 65536):
-            here = (uri in self._chosen for uri in batch.column("uri").to_pylist())
-            found.append(np.fromiter(here, np.bool_, batch.num_rows))
+        # A name that is not UTF-8 becomes null here, and no uri of a listing is.
+        names = column(list(self._chosen), "string", {})
+        for batch in listing_batches(self._folder / self._listing.file, 65536, columns=["uri"]):
+            here = pc.is_in(batch.column("uri"), value_set=names)
+            found.append(here.to_numpy(zero_copy_only=False).astype(np.bool_))
         self._mask = np.concatenate(found)
         return self._mask
-
-    def _gather(
-        self,
-        part: NDArray[np.int32],
-        row: NDArray[np.int32],
-        names: tuple[str, ...],
-        *,
-        vectors: bool = False,
-    ) -> pa.Table:
-        """Rows from several parts, in the order asked for; each part is opened once."""
-        import pyarrow as pa
-
-        order = np.argsort(part, kind="stable")
-        pieces = []
-        for group in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            table = self._part(int(part[group[0]]), names, vectors)
-            pieces.append(table.take(pa.array(row[group])))
-        joined = pa.concat_tables(pieces)
-        if np.array_equal(order, np.arange(len(order))):
-            return joined
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return joined.take(pa.array(back))
-
-    def _part(self, number: int, names: tuple[str, ...], vectors: bool) -> pa.Table:
-        key = (number, names, vectors)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        name = self._listing.parts[number][0]
-        table = read_part(self.workspace.parts, name, names, vectors=vectors)
-        self._cache[key] = table
-        while len(self._cache) > _CACHE:
-            self._cache.popitem(last=False)
-        return table
 
 
 def _flat(table: pa.Table, name: str) -> pa.Array:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genepool.errors import PluginError
 
@@ -78,6 +79,16 @@ def column(values: list[Any], kind: str, faults: dict[int, str]) -> pa.Array:
     np.cumsum([0 if v is None else len(v) for v in checked], out=offsets[1:])
     joined = b"".join(v for v in checked if v is not None)
     return pa.Array.from_buffers(wanted, n, [mask, pa.py_buffer(offsets), pa.py_buffer(joined)], missing)
+
+
+def positions(rows: NDArray[Any]) -> pa.Array:
+    """Row numbers as an array that `pyarrow.Table.take` and `filter` accept: int64, or bool for a mask."""
+    import pyarrow as pa
+
+    if rows.dtype == np.bool_:
+        packed = pa.py_buffer(np.packbits(rows, bitorder="little"))
+        return pa.Array.from_buffers(pa.bool_(), len(rows), [None, packed])
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype("<i8"))])
 
 
 def _check(kind: str) -> Callable[[Any], Any]:

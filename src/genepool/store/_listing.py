@@ -298,13 +298,16 @@ def is_sound(folder: Path, listing: Listing) -> bool:
     return rows == listing.n
 
 
-def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa.RecordBatch]:
+def listing_batches(
+    path: Path, size: int, *, keep: bool = False, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The rows of a listing file, ``size`` at a time.
 
     Args:
         path: The file.
         size: Rows per batch at most.
         keep: Leave a damaged file where it is.
+        columns: Which (default: all).
 
     Raises:
         WorkspaceError: It is damaged; unless ``keep``, it has been moved aside.
@@ -316,7 +319,7 @@ def listing_batches(path: Path, size: int, *, keep: bool = False) -> Iterator[pa
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(batch_size=size, use_threads=False)
+            yield from file.iter_batches(batch_size=size, columns=columns, use_threads=False)
     except MemoryError:
         raise
     except (OSError, pa.ArrowException) as error:
