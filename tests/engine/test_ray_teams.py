@@ -15,6 +15,7 @@ import pytest
 
 from genepool.engine import RayEngine
 from genepool.engine import _ray_crew as crew
+from genepool.engine._ray_worker import Supervisor
 from genepool.errors import EngineError
 from genepool.records import Item, Unit
 from support.clusters import add, cluster, gone
@@ -104,7 +105,8 @@ def test_a_team_without_room_comes_in_smaller_ones(
     made: Any, tmp_path: Path, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three of four CPUs are somebody else's: four workers are asked for, the one that fits does it all."""
-    monkeypatch.setattr(crew, "_ROOM", 2.0)
+    monkeypatch.setattr(crew, "_ROOM", 4.0)
+    monkeypatch.setattr(crew, "_DOUBT", 1e9)  # there is none: less is taken than was asked for
 
     class Guest:
         def here(self) -> bool:
@@ -160,17 +162,52 @@ def test_an_actor_that_is_lost_with_two_units(
     assert [p.stem for p in tmp_path.glob("*.quarantined")] == (["i0"] if times == 3 else [])
 
 
-@pytest.mark.parametrize("step", ["__init__", "take"])
+def test_a_team_that_is_slow_to_start_is_waited_for(
+    made: Any, tmp_path: Path, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All CPUs are its own: smaller ones would find no more room than it has."""
+    monkeypatch.setattr(crew, "_ROOM", 0.0)
+    monkeypatch.setattr(crew, "_DOUBT", 0.0)
+
+    class Slow(Supervisor):
+        def __init__(self, timeout: float, path: list[str], token: tuple[str, str]) -> None:
+            time.sleep(5)
+            Supervisor.__init__(self, timeout, path, token)
+
+    monkeypatch.setattr(crew, "Supervisor", Slow)
+    halved = crew.Crew._halve
+    begun = time.monotonic()
+
+    def later(self: crew.Crew) -> None:
+        if time.monotonic() - begun > 3:  # Ray's figures are as of a moment ago
+            halved(self)
+
+    monkeypatch.setattr(crew.Crew, "_halve", later)
+    with RayEngine(made.address, 4) as engine:
+        results = list(engine.run(PidJob(tmp_path), units(8)))
+    assert (len(results), sizes) == (8, [4])
+
+
+def broken(step: str) -> type[Supervisor]:
+    """Made here, so that it travels by value: actors cannot import this module."""
+
+    class Unborn(Supervisor):
+        def __init__(self, timeout: float, path: list[str], token: tuple[str, str]) -> None:
+            raise OSError(28, "No space left on device")
+
+    class Unable(Supervisor):
+        def take(self, number: int, job: bytes, carried: str) -> None:
+            raise OSError(28, "No space left on device")
+
+    return Unborn if step == "birth" else Unable
+
+
+@pytest.mark.parametrize("step", ["birth", "take"])
 def test_a_birth_that_fails_is_one_for_all_workers(
     made: Any, tmp_path: Path, sizes: list[int], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Three actors that cannot start, or not take the job, are enough, whatever they were to hold."""
-
-    def unable(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    broken = type("Supervisor", (crew.Supervisor,), {step: unable})
-    monkeypatch.setattr(crew, "Supervisor", broken)
+    monkeypatch.setattr(crew, "Supervisor", broken(step))
     with (
         RayEngine(made.address, 4) as engine,
         pytest.raises(EngineError, match=r"workers cannot be started: .*No space left"),

@@ -28,8 +28,10 @@ _STARTUP = 300.0
 _LOOK = 10.0
 _FAREWELL = 3.0
 """Seconds within which the calls of an actor that was just killed come to their end, each in its own way."""
-_ROOM = 20.0
-"""Seconds after which an actor of several workers that has not said a word is asked for again in halves."""
+_ROOM = 10.0
+_DOUBT = 40.0
+"""Seconds after which an actor of several workers that has not said a word is asked for again in halves:
+where it is certain that one of ours has no place, and where it may merely be slow to start."""
 
 
 @runtime_checkable
@@ -201,9 +203,14 @@ class Crew:
     def _halve(self) -> None:
         """A node with room for some of a team's workers need not have it for all."""
         now = time.monotonic()
-        for team in [t for t in self.teams if t.ref is not None and t.size > 1 and now - t.asked > _ROOM]:
+        late = [t for t in self.teams if t.ref is not None and t.size > 1 and now - t.asked > _ROOM]
+        if not late:
+            return
+        free = self.session.free()
+        sure = self.session.cpus() - free < sum(t.size for t in self.teams)  # less is taken than we asked for
+        for team in late if free >= 1 else []:  # else there is no room for one worker either
             ready, _ = self.ray.wait([team.ref], timeout=0)
-            if not ready:  # else it stands, and was not listened to for long
+            if (sure or now - team.asked > _DOUBT) and not ready:
                 self.teams.remove(team)
                 self._kill(team)
                 self._ask(team.size - team.size // 2)

@@ -118,6 +118,10 @@ class Session:
         """CPUs of all nodes together, at least 1."""
         return max(1, int(self.ray.cluster_resources().get("CPU", 0)))
 
+    def free(self) -> float:
+        """CPUs of all nodes together that nobody has been given, as of a moment ago."""
+        return float(self.ray.available_resources().get("CPU", 0.0))
+
     def close(self) -> None:
         """End what we began; a connection that was there before is kept."""
         if self.ours:
