@@ -64,6 +64,18 @@ def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
     )
 
 
+def test_a_day_of_few_images_takes_one_worker_and_leaves_one_part(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "set", 20)
+    space = tmp_path / "w"
+    first = scanned(folder, space, workers=2)
+    assert first.stats.workers == 1
+    fill(folder, 25, names="more-{:03}.jpg")
+    grown = scanned(folder, space, workers=2)
+    assert (grown.stats.n_new, grown.stats.workers) == (25, 1)
+    assert len(store.part_names(grown.workspace.parts)) == 2
+    assert rows(grown) == rows(scanned(folder, tmp_path / "afresh", workers=2))
+
+
 def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     folder = fill(tmp_path / "set", 8)
     space = tmp_path / "w"
