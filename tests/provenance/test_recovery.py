@@ -14,7 +14,7 @@ from genepool import provenance
 from genepool.errors import LogError, WorkspaceError
 from genepool.provenance import Ledger, Lookup
 from genepool.provenance._looks import RADIUS, LookIndex, tells
-from genepool.provenance._members import keep_members, read_members
+from genepool.provenance._members import holds_exactly, keep_members, read_members
 from genepool.provenance._trust import load_trust
 from support.ledgers import Images, digest, images, workspace
 
@@ -180,6 +180,22 @@ def test_a_changed_index_cannot_lie(asked: tuple[Ledger, Seen]) -> None:
 
 
 # --------------------------------------------------------------------------------------------- members
+
+
+def test_a_list_of_members_says_whether_a_set_is_the_one(tmp_path: Path) -> None:
+    found = images(9)
+    root = found.root().hex()
+    digests = np.frombuffer(b"".join(found.shas), np.uint8).reshape(-1, 32)
+    assert not holds_exactly(tmp_path, root, digests)  # none is kept
+    keep_members(tmp_path, found.root(), found.shas)
+    assert holds_exactly(tmp_path, root, digests)
+    assert holds_exactly(tmp_path, root, digests[::-1])
+    other = digests.copy()
+    other[3, 31] ^= 1
+    for wrong in (digests[1:], other, np.concatenate([digests, digests[:1]]), digests[[0, *range(8)]]):
+        assert not holds_exactly(tmp_path, root, wrong)
+    (tmp_path / "elsewhere").write_bytes((tmp_path / "members" / root).read_bytes())
+    assert not holds_exactly(tmp_path, "../elsewhere", digests)
 
 
 def test_member_lists_are_bound_by_their_root(tmp_path: Path) -> None:

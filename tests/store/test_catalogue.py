@@ -173,6 +173,34 @@ def test_origins_are_bound_to_the_listing(catalogue: Catalogue, tmp_path: Path) 
     assert catalogue.table().num_rows == 21
 
 
+def test_some_columns_of_the_origins_are_those_of_all(catalogue: Catalogue) -> None:
+    uris = catalogue.table(["uri"]).column(0)
+    tiers = ["declared", "unknown", None] * 7
+    catalogue.write_origins(pa.table({"uri": uris, "human": [True, False, False] * 7, "tier": tiers}))
+    some = catalogue.select(["000.jpg", "sub/001.jpg", "nowhere.jpg", "odd \udcff.jpg"])
+    for held in (catalogue, some):
+        whole = held.origins()
+        for columns in (["tier"], ["uri", "human"], ["tier", "not there"], []):
+            kept = [name for name in whole.column_names if name in columns]
+            assert held.origins(columns).equals(whole.select(kept))
+    assert some.origins().num_rows == 2
+
+
+def test_rows_by_number_and_digests_are_those_of_the_table(catalogue: Catalogue) -> None:
+    uris = catalogue.table(["uri"]).column(0).to_pylist()
+    some = catalogue.select([*uris[2::3], "odd \udcff.jpg"])
+    for held, names in ((catalogue, uris), (some, uris[2::3])):
+        rows = [held.n - 1, 0, 3, 3]
+        assert held.uris_at(rows) == [names[row] for row in rows]
+        assert held.uris_at([]) == []
+        for wrong in ([held.n], [0, -1]):
+            with pytest.raises(IndexError, match=f"catalogue of {held.n}"):
+                held.uris_at(wrong)
+        digests = held.table(["sha256"]).column(0).to_pylist()
+        assert [row.tobytes() for row in held.digests()] == digests
+    assert catalogue.select([]).digests().shape == (0, 32)
+
+
 def test_select(catalogue: Catalogue) -> None:
     some = catalogue.select(["000.jpg", "sub/003.jpg", "cut.jpg", "nowhere.jpg"])
     assert some.n == 2
