@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from genepool.config import Config
-from genepool.store import Catalogue, Workspace, collect, compact, inspect, part_names
+from genepool.store import Catalogue, Workspace, _compact, collect, compact, inspect, part_names
+from genepool.store._compact import _Reader, _whole
 from support.moments import environment
 from support.probes import MeanProbe
 from support.scans import encoded, fill, picture, rows, scanned, use_probes
@@ -48,6 +51,33 @@ def sets(folder: Path, space: Path) -> list[Catalogue]:
         scanned(folder / "sub", space),
         scanned(folder, space, select=["000.jpg", "cut.jpg", "a-new0.jpg"]),
     ]
+
+
+def test_tables_that_do_not_fit_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one table, a few, all: the same rows, and never more held than there is room."""
+    folder, place = grown(tmp_path, 3)
+    names = part_names(Workspace(place).parts)
+    sizes = [_whole(Workspace(place).parts, name, False).nbytes for name in names]
+    expected = told(scanned(folder, place))
+    for room in (0, 2 * max(sizes), 1 << 20):
+        copy = tmp_path / f"w{room}"
+        shutil.copytree(place, copy)
+        held: list[int] = []
+        real = _Reader._table
+
+        def watched(self: _Reader, *key: Any, real: Any = real, held: list[int] = held) -> Any:
+            table = real(self, *key)
+            assert self._held == sum(size for _, size in self._kept.values())
+            assert len(self._kept) == 1 or self._held <= _compact._CACHE
+            held.append(len(self._kept))
+            return table
+
+        with monkeypatch.context() as patch, Workspace(copy).lock():
+            patch.setattr(_compact, "_CACHE", room)
+            patch.setattr(_Reader, "_table", watched)
+            compact(Workspace(copy))
+        assert (max(held) == 1) == (room == 0)
+        assert told(scanned(folder, copy)) == expected
 
 
 def test_the_catalogue_says_the_same_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,7 +322,8 @@ class _Reader:
     def __init__(self, folder: Path, names: list[str]) -> None:
         self.folder = folder
         self.names = names
-        self._kept: OrderedDict[tuple[int, bool], pa.Table] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, bool], tuple[pa.Table, int]] = OrderedDict()
+        self._held = 0
 
     def take(self, part: NDArray[np.int64], row: NDArray[np.int64], *, vectors: bool) -> pa.Table:
         """These rows, in this order."""
@@ -340,11 +341,14 @@ class _Reader:
     def _table(self, number: int, vectors: bool) -> pa.Table:
         key = (number, vectors)
         if key not in self._kept:
-            self._kept[key] = _whole(self.folder, self.names[number], vectors).replace_schema_metadata(None)
-            while len(self._kept) > 1 and sum(table.nbytes for table in self._kept.values()) > _CACHE:
-                self._kept.popitem(last=False)
+            table = _whole(self.folder, self.names[number], vectors).replace_schema_metadata(None)
+            size = table.nbytes  # asked once: counting buffers takes longer than copying rows
+            self._kept[key] = table, size
+            self._held += size
+            while len(self._kept) > 1 and self._held > _CACHE:
+                self._held -= self._kept.popitem(last=False)[1][1]
         self._kept.move_to_end(key)
-        return self._kept[key]
+        return self._kept[key][0]
 
 
 def _whole(folder: Path, name: str, vectors: bool) -> pa.Table:
