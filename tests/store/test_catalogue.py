@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from genepool.errors import UsageError
-from genepool.store import Catalogue, _catalogue, inspect, merkle_root
+from genepool.store import Catalogue, _catalogue, _views, inspect, merkle_root
+from genepool.store._rownumbers import joins_by_row, same_rows
 from support.probes import MeanProbe
 from support.scans import encoded, fill, picture, scanned, use_probes
 
@@ -136,6 +137,78 @@ def test_sql_reads_a_flat_copy_of_a_large_set_as_it_reads_the_parts(
     catalogue.sql(queries[0])
     assert not old.exists()
     assert flat.exists()
+
+
+JOINS = [
+    ("SELECT o.tier, count(*) n FROM assets a JOIN origins o USING (uri) GROUP BY ALL ORDER BY 1", True),
+    ("select tier, sum(width) w from assets inner join origins on origins.uri = assets.uri group by 1 "
+     "having w > 3 order by all;", True),
+    ("SELECT max(a.width + o.lo) m, min(format) FROM assets AS a JOIN origins AS o ON a.uri = o.uri "
+     "WHERE o.human AND a.size > 0 AND o.tier <> 'it''s'", True),
+    ("SELECT count(*) n FROM assets JOIN origins USING (uri)", True),
+    ("SELECT * FROM assets a JOIN origins o USING (uri) ORDER BY ALL", False),
+    ("SELECT o.* FROM assets a JOIN origins o USING (uri) ORDER BY ALL", False),
+    ("SELECT a FROM assets a JOIN origins o USING (uri) ORDER BY ALL", False),
+    ("SELECT count(DISTINCT o) n FROM assets a JOIN origins o USING (uri)", False),
+    ("SELECT a.uri FROM assets a JOIN origins o USING (uri) ORDER BY ALL", False),
+    ("SELECT tier FROM assets a JOIN origins o USING (uri) ORDER BY uri", False),
+    ("SELECT min(COLUMNS('ur.')) FROM assets a JOIN origins o USING (uri)", False),
+    ('SELECT min(a."uri") m FROM assets a JOIN origins o USING (uri)', False),
+    ("SELECT count(*) n FROM assets a JOIN origins o USING (uri) WHERE a.uri < '1'", False),
+    ("SELECT count(*) n FROM assets a JOIN origins o USING (uri) JOIN assets b ON b.width > 1", False),
+    ("SELECT count(*) n FROM assets SEMI JOIN origins USING (uri)", False),
+    ("SELECT count(*) n FROM assets LEFT JOIN origins USING (uri)", False),
+    ("SELECT count(*) n FROM assets a JOIN origins o ON a.uri = a.uri", False),
+    ("SELECT count(*) n FROM assets a JOIN origins o USING (uri) WHERE o.lo IN (SELECT 0)", False),
+    ("FROM assets a JOIN origins o USING (uri) ORDER BY ALL", False),
+    ("SELECT count(*) n FROM assets a JOIN origins o USING (uri) UNION ALL FROM (SELECT 7)", False),
+]  # fmt: skip
+
+
+def test_a_join_by_row_answers_as_a_join_by_uri(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uris = catalogue.table(["uri"]).column(0)
+    human, tier, n = [True, False, False] * 7, ["declared", "unknown", None] * 7, catalogue.n
+    catalogue.write_origins(pa.table({"uri": uris, "human": human, "tier": tier, "lo": list(range(n))}))
+    joined = [catalogue.sql(query) for query, _ in JOINS]
+    seen = []
+    monkeypatch.setattr(_catalogue, "LARGE", 1)
+    monkeypatch.setattr(
+        _catalogue, "view_flat", lambda *a, **k: (seen.append(k["numbered"]), _views.view_flat(*a, **k))
+    )
+    for (query, by_row), before in zip(JOINS, joined, strict=True):
+        assert joins_by_row(query) is by_row, query
+        assert catalogue.sql(query).equals(before), query
+    assert seen == [by_row for _, by_row in JOINS]
+
+
+def test_a_join_is_by_uri_where_rows_do_not_correspond(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uris = catalogue.table(["uri"]).column(0)
+    catalogue.write_origins(pa.table({"uri": uris, "lo": list(range(catalogue.n))}))
+    origins = catalogue._origins_path(None)
+    batches = list(catalogue.batches(size=4))
+    schema = batches[0].schema
+
+    def copy(name: str, rows: list[pa.RecordBatch]) -> Path:
+        return _views.flat_copy(tmp_path, name, rows, schema)
+
+    held = origins, catalogue._identity()
+    assert same_rows(copy("whole.parquet", batches), *held)
+    assert not same_rows(copy("short.parquet", batches[:-1]), *held)
+    # A uri that is there twice, in one batch and at the end of one and the beginning of the next.
+    twice = pa.Table.from_batches(batches).take([0, *range(catalogue.n - 1)]).combine_chunks()
+    assert not same_rows(copy("twice.parquet", twice.to_batches()), *held)
+    assert not same_rows(copy("apart.parquet", twice.to_batches(max_chunksize=1)), *held)
+    assert not same_rows(tmp_path / "rows-whole.parquet", origins, b"another")
+    assert not same_rows(tmp_path / "nowhere.parquet", *held)
+    # Chosen rows are no longer those of the origins.
+    some = catalogue.select(["sub/001.jpg"])
+    monkeypatch.setattr(_catalogue, "LARGE", 1)
+    query = "SELECT sum(o.lo) lo FROM assets a JOIN origins o USING (uri)"
+    assert some.sql(query).to_pylist() == [{"lo": uris.to_pylist().index("sub/001.jpg")}]
 
 
 def test_sql_answers_where_no_copy_can_be_written(

@@ -21,7 +21,8 @@ from genepool.store._gather import Gather
 from genepool.store._listing import Listing, dataset_folder, listing_batches
 from genepool.store._merkle import merkle_root
 from genepool.store._parts import CORE_COLUMNS
-from genepool.store._views import LARGE, flat_copy, view_flat, view_origins, view_parts
+from genepool.store._rownumbers import by_row
+from genepool.store._views import LARGE, ROW_GROUP, flat_copy, view_flat, view_origins, view_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -214,22 +215,23 @@ class Catalogue:
         from genepool.store._query import connect, damage_named, query_assets
 
         parts = [self.workspace.parts / f"{name}.parquet" for name, _ in self._listing.parts]
+        path, identity = self._origins_path(self._chosen), self._identity()
+        numbered = self._chosen is None and by_row(query, flat, path, identity)
         with connect(self.workspace.catalogue, [self.workspace.catalogue]) as connection:
             with damage_named():
                 if flat is not None:
-                    view_flat(connection, flat, self._chosen)
+                    view_flat(connection, flat, self._chosen, numbered=numbered)
                 elif parts:
                     listing = self._folder / self._listing.file
                     view_parts(connection, listing, parts, self.columns, self._chosen)
                 else:
                     connection.register("assets", self._schema(None).empty_table())
             # Origins are large too: they are looked at only where the question names them.
-            if "origins" in query.lower():
-                path = self._origins_path(self._chosen)
-                if not view_origins(connection, path, self._identity()):
-                    table = self.origins()
-                    if table is not None:
-                        connection.register("origins", table)
+            held = "origins" not in query.lower() or view_origins(
+                connection, path, identity, numbered=numbered
+            )
+            if not held and (table := self.origins()) is not None:
+                connection.register("origins", table)
             return query_assets(connection, query)
 
     def root(self) -> bytes:
@@ -315,6 +317,7 @@ class Catalogue:
             compression="zstd",
             write_page_checksum=True,
             write_statistics=False,
+            row_group_size=ROW_GROUP,  # questions are answered by as many threads as there are groups
         )
         write_atomic(self._origins_path(self._chosen), memoryview(sink.getvalue()))
 

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genepool.store._query import quoted
+from genepool.store._rownumbers import UNIQUE
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-__all__ = ["flat_copy", "view_flat", "view_origins", "view_parts"]
+__all__ = ["LARGE", "ROW_GROUP", "flat_copy", "view_flat", "view_origins", "view_parts"]
 
 LARGE = 50_000
+ROW_GROUP = 65_536
 _PREFIX = "rows-"
 
 
@@ -37,6 +39,7 @@ def flat_copy(
         batches: The rows, read only when the file has to be written.
         schema: Of the rows.
     """
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     path = folder / f"{_PREFIX}{listing}"
@@ -47,8 +50,14 @@ def flat_copy(
         with pq.ParquetWriter(
             partial, schema, compression="zstd", compression_level=1, write_page_checksum=True
         ) as writer:
+            last, unique = None, True
             for batch in batches:
                 writer.write_batch(batch)
+                uris = batch.column("uri")
+                first, *_ = uris[:1].to_pylist()
+                unique = unique and first != last and not pc.any(pc.equal(uris[1:], uris[:-1])).as_py()
+                last = uris[-1].as_py()
+            writer.add_key_value_metadata({UNIQUE: b"yes" if unique else b"no"})
         partial.replace(path)
     except OSError:  # a full disk, a read-only place: the rows can be read all the same
         with contextlib.suppress(OSError):
@@ -61,12 +70,12 @@ def flat_copy(
     return path
 
 
-def view_flat(connection: duckdb.DuckDBPyConnection, path: Path, chosen: Iterable[str] | None) -> None:
-    """``assets`` over the flat copy."""
+def view_flat(
+    connection: duckdb.DuckDBPyConnection, path: Path, chosen: Iterable[str] | None, *, numbered: bool = False
+) -> None:
+    """``assets`` over the flat copy; ``numbered``: with the number of the row for the uri."""
     where = _chosen(connection, chosen)
-    connection.execute(
-        f"CREATE VIEW assets AS SELECT * FROM read_parquet({quoted(path)}) WHERE {where}"  # noqa: S608
-    )
+    connection.execute(f"CREATE VIEW assets AS {_rows(path, numbered)} WHERE {where}")
 
 
 def view_parts(
@@ -93,7 +102,9 @@ def view_parts(
     )
 
 
-def view_origins(connection: duckdb.DuckDBPyConnection, path: Path, identity: bytes) -> bool:
+def view_origins(
+    connection: duckdb.DuckDBPyConnection, path: Path, identity: bytes, *, numbered: bool = False
+) -> bool:
     """``origins`` over their file; False: they are not there, or of another listing."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -104,8 +115,17 @@ def view_origins(connection: duckdb.DuckDBPyConnection, path: Path, identity: by
         return False
     if held.get(b"listing") != identity:
         return False
-    connection.execute(f"CREATE VIEW origins AS SELECT * FROM read_parquet({quoted(path)})")  # noqa: S608
+    connection.execute(f"CREATE VIEW origins AS {_rows(path, numbered)}")
     return True
+
+
+def _rows(path: Path, numbered: bool) -> str:
+    if not numbered:
+        return f"SELECT * FROM read_parquet({quoted(path)})"  # noqa: S608
+    return (
+        "SELECT * EXCLUDE (file_row_number) REPLACE (file_row_number AS uri) "  # noqa: S608
+        f"FROM read_parquet({quoted(path)}, file_row_number = true)"
+    )
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, chosen: Iterable[str] | None) -> str:
