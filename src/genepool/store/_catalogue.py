@@ -227,9 +227,8 @@ class Catalogue:
                 else:
                     connection.register("assets", self._schema(None).empty_table())
             # Origins are large too: they are looked at only where the question names them.
-            held = "origins" not in query.lower() or view_origins(
-                connection, path, identity, numbered=numbered
-            )
+            held = "origins" not in query.lower()
+            held = held or view_origins(connection, path, identity, numbered=numbered)
             if not held and (table := self.origins()) is not None:
                 connection.register("origins", table)
             return query_assets(connection, query)
