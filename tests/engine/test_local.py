@@ -160,11 +160,14 @@ def test_without_a_main_guard(tmp_path: Path, way: str) -> None:
 def test_signals_leave_no_worker_behind(tmp_path: Path, number: signal.Signals) -> None:
     code = textwrap.dedent(
         """
+        import signal
         import sys
         from pathlib import Path
         from support.probes import TouchJob
         from genepool.engine import LocalEngine
         from genepool.records import Item, Unit
+        # Ignored, and so inherited, where the tests run behind "&".
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         def units():
             yield Unit("a", (Item("first", "", ""),), None)
             yield Unit("b", (Item("second", "", ""),), None)

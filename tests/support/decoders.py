@@ -5,6 +5,9 @@ from __future__ import annotations
 import resource
 from typing import Any
 
+import numpy as np
+
+from genepool.compute import lean
 from support.probes import MeanProbe, misbehave
 
 
@@ -39,6 +42,10 @@ class SmallProbe(MeanProbe):
         self.spare = spare
 
     def prepare(self) -> None:
+        # Libraries reserve address space with their first work; what is limited here is the decoder.
+        lean()
+        square = np.ones((256, 256), np.float32)
+        square @ square
         with open("/proc/self/statm") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + self.spare, resource.RLIM_INFINITY))
