@@ -311,7 +311,7 @@ def one_size(n: int, models: str, workers: int, keep: str, sides: list[str], gro
             (_tiny.files if sides == ["rescan"] else _tiny.shards)(data, n)
         if "check" in sides or "rescan" in sides:
             shutil.rmtree(space_of(str(data)), ignore_errors=True)
-        found: dict = {"n": n, "models": models, "load": os.getloadavg()[0]}
+        found: dict = {"n": n, "models": models, "grown": grown, "load": os.getloadavg()[0]}
         for side in sides:
             found[side] = step(side, data, config, workers)
             show(n, side, found[side])

@@ -55,7 +55,7 @@ PLAN = """
 
 Computed from the figures above, not measured. Images of 0.44 megapixel and {picture:.0f} kB, the models
 that ship, {ms:.1f} ms CPU an image for reading, decoding, digests, descriptor, detector and embedder
-(`bench_scan.py`), engines that keep {efficiency:.0%} of the bare loop. One part holds 8,192 images.
+(`bench_scan.py`), engines that keep {efficiency:.0%} of the bare loop. One merged part holds 4,096 images.
 
 """
 
@@ -64,13 +64,7 @@ What the plan rests on, and where it ends:
 
 - The scan is a pure function of each unit, so its core-hours divide by cores; what it writes is listed
   above. Reading from an object store, cold disks and networks were not measured.
-- Copies are found by bands of the perceptual hash, which are sorted, not searched. Sixteen bands of 16
-  bits find every pair up to 15 bits apart. Pairs that agree in a band by chance grow with the square of n,
-  so from {crowd} different hashes on, when more than 4,096 share a band's value, two hashes are compared only
-  where a second band agrees as well: every pair up to 14 bits apart is still found (sixteen bands, fourteen
-  bits: two bands stay whole), and of pairs that share the band and differ in {bits} bits elsewhere {share}.
-  What a hash costs was measured on buckets as full as they would be (`bench_bands.py`: {bands}).
-  Random hashes spread better than real ones do.
+{copies}
 - After the scan one process settles, measures, seals and reports. Its time is linear in n, its memory too
   ({row:.0f} bytes an image between {basis}): by that {most} images fit in 2 GiB, which has not been tried.
   A larger set is judged in parts of that size, or on a machine with the memory above. The index's state
@@ -78,6 +72,15 @@ What the plan rests on, and where it ends:
 - The log holds an entry for each image whose origin was settled. At 10^9 it is the largest thing after the
   vectors.
 """
+
+
+COPIES = """Copies are found by bands of the perceptual hash, which are sorted, not searched. Sixteen bands
+of 16 bits find every pair up to 15 bits apart. Pairs that agree in a band by chance grow with the square of
+n, so from {crowd} different hashes on, when more than 4,096 share a band's value, two are compared only where
+a second band agrees as well: every pair up to 14 bits apart is still found (sixteen bands, fourteen bits: two
+bands stay whole), and of pairs that share the band and differ in {bits} bits elsewhere {share}. What a hash
+costs was measured on buckets as full as they would be (`bench_bands.py`: {bands}). Random hashes spread
+better than real ones do."""
 
 
 def cell(x: float, digits: int = 1) -> str:
@@ -107,8 +110,9 @@ def measured(kept: dict) -> str:
 def answers(kept: dict) -> str:
     """What is asked of a catalogue that is there."""
     lines = [
-        "| images | report from the catalogue | its size | questions in SQL | queue: opened, 8 questions |",
-        "|---|---|---|---|---|",
+        "| images | models | report from the catalogue | its size | questions in SQL "
+        "| queue: opened, 8 questions |",
+        "|---|---|---|---|---|---|",
     ]
     for run in kept["runs"]:
         if "query" not in run:
@@ -125,7 +129,7 @@ def answers(kept: dict) -> str:
         cells.append(
             f"{queue['open']['cpu']:.1f} s, {queue['first']['cpu']:.3f} s CPU, {queue['peak_mib']:,.0f} MiB"
         )
-        lines.append(f"| {run['n']:,} | " + " | ".join(cells) + " |")
+        lines.append(f"| {run['n']:,} | {run['models']} | " + " | ".join(cells) + " |")
     for run in kept["runs"]:
         if "rescan" in run:
             again, times, listed = (run["rescan"][k] for k in ("again", "times", "list"))
@@ -173,18 +177,25 @@ def goals(kept: dict) -> str:
     return text
 
 
+def whole(kept: dict) -> list[tuple[dict, dict]]:
+    """Runs of all that `check` does, or, as long as there are fewer than two, of what follows the scan."""
+    for side in WORDS:
+        found = [(r, r[side]) for r in kept["runs"] if side in r and r["models"] == "classical"]
+        if len(found) > 1:
+            break
+    return sorted(found, key=lambda each: each[0]["n"])
+
+
 def slope(kept: dict) -> float:
-    """Bytes of memory that the largest judged set takes for each further image."""
-    judged = sorted((r for r in kept["runs"] if "judge" in r), key=lambda r: r["n"])
-    few, many = judged[0], judged[-1]
-    grown = (many["judge"]["peak_mib"] - few["judge"]["peak_mib"]) * 2**20
-    return grown / (many["n"] - few["n"])
+    """Bytes of memory that the largest set takes for each further image."""
+    (few, small), (many, large) = whole(kept)[0], whole(kept)[-1]
+    return (large["peak_mib"] - small["peak_mib"]) * 2**20 / (many["n"] - few["n"])
 
 
 def planned(kept: dict) -> str:
     """Cores, hours, bytes and shuffle for each size."""
-    largest = max((r for r in kept["runs"] if "judge" in r), key=lambda r: r["n"])
-    n, phases = largest["n"], largest["judge"]["phases"]
+    largest, told = whole(kept)[-1]
+    n, phases = largest["n"], told["phases"]
     after = sum(phases[p]["cpu"] for p in ("settle", "measure", "decide", "seal", "save", "report")) / n
     each = {kind: size / n for kind, size in largest["bytes"].items()}
     ms = kept["scan"]["bare_cpu_ms"]
@@ -193,8 +204,11 @@ def planned(kept: dict) -> str:
         ("scan, core-hours", [cell(m * ms / 3.6e6 / EFFICIENCY) for m in SIZES]),
         ("scan, hours on 64 cores", [cell(m * ms / 3.6e6 / EFFICIENCY / 64, 2) for m in SIZES]),
         ("reading for 64 cores", [_bytes(64 / (ms / 1e3 / EFFICIENCY) * PICTURE) + "/s"] * len(SIZES)),
-        ("parts", [f"{-(-m // 8192):,}" for m in SIZES]),
-        ("rows on disk", [_bytes(m * (each["core"] + each["listing"])) for m in SIZES]),
+        ("parts", [f"{-(-m // 4096):,}" for m in SIZES]),
+        (
+            "rows on disk, for an hour twice after parts are merged",
+            [_bytes(m * (each["core"] + each["listing"])) for m in SIZES],
+        ),
         ("vectors on disk (256 + 128 half floats)", [_bytes(m * 768) for m in SIZES]),
         (
             "origins, log, members",
@@ -224,36 +238,36 @@ def _bytes(x: float) -> str:
 
 def page(kept: dict) -> str:
     row = slope(kept)
-    judged = sorted((r for r in kept["runs"] if "judge" in r), key=lambda r: r["n"])
-    few, many = judged[0], judged[-1]
-    base = few["judge"]["peak_mib"] * 2**20 - few["n"] * row
+    (few, small), (many, _) = whole(kept)[0], whole(kept)[-1]
+    base = small["peak_mib"] * 2**20 - few["n"] * row
     most = f"{int((2**31 - base) / row / 1e5) / 10:g} million"
     basis = f"{few['n']:,} and {many['n']:,}"
     ms = kept["scan"]["bare_cpu_ms"]
     return (
         HEAD.format(side=32, machine=textwrap.fill(kept["machine"], 107))
         + measured(kept)
-        + GROWN
+        + (GROWN if any("judge" in run for run in kept["runs"]) else "\n")
         + answers(kept)
         + "\n## Goals\n\n"
         + goals(kept)
         + kept.get("remarks", "")
         + PLAN.format(picture=PICTURE / 1000, ms=ms, efficiency=EFFICIENCY)
         + planned(kept)
-        + LIMITS.format(row=row, most=most, basis=basis, **_crowd(kept))
+        + LIMITS.format(row=row, most=most, basis=basis, copies=_copies(kept))
     )
 
 
-def _crowd(kept: dict) -> dict[str, str]:
+def _copies(kept: dict) -> str:
     """What the page says of buckets as full as at 10^9."""
     full = _bands(kept)[SIZES[-1]]
     bits, share = max(full["recall"].items(), key=lambda each: int(each[0]))
-    return {
+    told = {
         "crowd": f"about {4096 * 2**16 / 1e8:.1f} × 10^8",
         "bits": bits,
         "share": f"{share:.1%}",
-        "bands": ", ".join(f"{told['us']:.1f} µs at {told['n']:,}" for told in kept["bands"]),
+        "bands": ", ".join(f"{each['us']:.1f} µs at {each['n']:,}" for each in kept["bands"]),
     }
+    return textwrap.fill(COPIES.format(**told), 107, initial_indent="- ", subsequent_indent="  ")
 
 
 def keep(files: list[Path]) -> None:
@@ -269,6 +283,12 @@ def keep(files: list[Path]) -> None:
             continue
         for run in told:
             kind = _kind(run)
+            if kind == "query":  # answers alone: of a catalogue whose check stands here already
+                for known in kept["runs"]:
+                    same = (known["n"], known["models"]) == (run["n"], run["models"])
+                    if same and _kind(known) == ("judge" if run.get("grown") else "check"):
+                        known |= {side: run[side] for side in ("report", "query", "queue") if side in run}
+                continue
             kept["runs"] = [
                 r for r in kept["runs"] if (r["n"], r["models"], _kind(r)) != (run["n"], run["models"], kind)
             ]
