@@ -197,6 +197,7 @@ def compare(count: int, workers: int, repeat: int, sides: list[str]) -> dict:
                 print(f"{side:6} {run['phase']:7.1f} images/s in the phase, {each}, load {load:.1f}")
     figures: dict = {"images": count, "workers": workers, "repeat": repeat}
     bare = runs.pop("bare")
+    figures["bare_cpu_ms"] = 1000 * min(run["cpu"] for run in bare) / count
     roots = {run["root"] for found in runs.values() for run in found}
     assert len(roots) == 1, roots
     best = max(run["phase"] for run in bare)
