@@ -204,6 +204,7 @@ def test_a_check_of_real_pictures_is_that_of_local(
 
     monkeypatch.setattr(room.RayEngine, "run", run)
     options = {"engine__name": "ray", "engine__address": "auto", "engine__partition_above": 10}
+    options["scan__unit"] = 8  # so many pictures are not worth a second worker by themselves
     there, second = checked(pictures, tmp_path / "there", **options)
     assert set(asked) == {"ScanJob", "_SpreadJob", "_MergeJob"}
     assert first.root() == second.root()
@@ -221,7 +222,8 @@ def test_a_check_of_real_pictures_is_that_of_local(
     )
 
     unseen(monkeypatch)  # the same once more, parts carried
-    _, third = checked(pictures, tmp_path / "carried", engine__name="ray", engine__address="auto")
+    del options["engine__partition_above"]
+    _, third = checked(pictures, tmp_path / "carried", **options)
     assert third.root() == first.root()
     same(rows(first), rows(third))
 
@@ -352,7 +354,7 @@ def test_a_node_lost_in_the_middle_of_a_scan(
     with RayEngine(made.address) as engine:
         assert engine.workers == 3
         opened = dataset.open(folder, workspace=tmp_path / "w")
-        catalogue = scan(opened, config=Config(), engine=engine, progress=progress)
+        catalogue = scan(opened, config=Config().with_(scan__unit=4), engine=engine, progress=progress)
     assert killed
     assert told == sorted(told)
     assert told[-1] == 96

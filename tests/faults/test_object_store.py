@@ -258,7 +258,7 @@ room.load_probes = lambda config: [SlowProbe()]
 def told(done, total, aside, rate):
     print(done, flush=True)
 opened = dataset.open(sys.argv[1], workspace=sys.argv[2])
-room.scan(opened, config=Config(), engine=LocalEngine(1), progress=told)
+room.scan(opened, config=Config().with_(scan__unit=4), engine=LocalEngine(1), progress=told)
 """
 
 
