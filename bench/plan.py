@@ -51,7 +51,7 @@ GROWN = """
 """
 
 PLAN = """
-## On paper: 10^8 and 10^9 images
+## On paper: 10⁸ and 10⁹ images
 
 Computed from the figures above, not measured. Images of 0.44 megapixel and {picture:.0f} kB, the models
 that ship, {ms:.1f} ms CPU an image for reading, decoding, digests, descriptor, detector and embedder
@@ -69,7 +69,7 @@ What the plan rests on, and where it ends:
   ({row:.0f} bytes an image between {basis}): by that {most} images fit in 2 GiB, which has not been tried.
   A larger set is judged in parts of that size, or on a machine with the memory above. The index's state
   and the counts add up over parts exactly; copies across parts need the partitioned stage of the engine.
-- The log holds an entry for each image whose origin was settled. At 10^9 it is the largest thing after the
+- The log holds an entry for each image whose origin was settled. At 10⁹ it is the largest thing after the
   vectors.
 """
 
@@ -223,7 +223,7 @@ def planned(kept: dict) -> str:
         ("shuffle, 16 bands of 16 bits", [_bytes(m * 16 * BAND) for m in SIZES]),
         ("comparing within bands, core-hours", [cell(m * _bands(kept)[m]["us"] / 3.6e9, 2) for m in SIZES]),
     ]
-    lines = ["| | 10^6 | 10^8 | 10^9 |", "|---|---|---|---|"]
+    lines = ["| | 10⁶ | 10⁸ | 10⁹ |", "|---|---|---|---|"]
     lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows]
     return "\n".join(lines) + "\n"
 
@@ -266,7 +266,7 @@ def _copies(kept: dict) -> str:
     full = _bands(kept)[SIZES[-1]]
     bits, share = max(full["recall"].items(), key=lambda each: int(each[0]))
     told = {
-        "crowd": f"about {4096 * 2**16 / 1e8:.1f} × 10^8",
+        "crowd": f"about {4096 * 2**16 / 1e8:.1f} × 10⁸",
         "bits": bits,
         "share": f"{share:.1%}",
         "bands": ", ".join(f"{each['us']:.1f} µs at {each['n']:,}" for each in kept["bands"]),
