@@ -71,8 +71,10 @@ def plan(n: int) -> dict:
     rng = np.random.default_rng(1)
     k = len(chosen)
     people, others = np.flatnonzero(images.human), np.flatnonzero(~images.human)
+    # As many as were chosen, as far as a small pool has people's work for seven tenths of them.
+    m = min(len(chosen), int(len(people) / 0.7), int(len(others) / 0.3))
     drawn = np.concatenate(
-        (rng.choice(people, int(0.7 * k), False), rng.choice(others, k - int(0.7 * k), False))
+        (rng.choice(people, int(0.7 * m), False), rng.choice(others, m - int(0.7 * m), False))
     )
     return {
         "what": "plan",
