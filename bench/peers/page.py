@@ -37,6 +37,7 @@ NOTES = """
   what a first look at a folder costs, not what it finds.
 - **Pass.** Hugging Face `datasets` maps genepool's own function over the undecoded images: the same work
   an image, so the figures compare the engines. `datasets` writes an Arrow table, genepool its catalogue.
+  At 5,200 images, one run: 31.8 against 34.4 CPU seconds, 357 against 588 MiB.
 - **Vendi score** and **density, coverage** are computed on arrays in memory, on one thread. Memory is what
   the computation adds to the process. The score's goal of 300 times the speed and a fiftieth of the memory
   is named here so that the table can be held against it.

@@ -124,6 +124,9 @@ def _plan():
 
     settings = Config().with_(detection__detector="none", diversity__embedder="classical")
     plan = make_plan(settings, load_probes(settings))
+    # Probes are entry points: where genepool is not installed there are none, and nothing to compare.
+    if {probe.name for probe in plan.probes} != {"detection", "embedding", "evidence"}:
+        raise SystemExit(f"expected genepool's own probes, found {[probe.name for probe in plan.probes]}")
     for probe in plan.probes:
         probe.prepare()
     return plan
