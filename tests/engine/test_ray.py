@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import socket
@@ -29,18 +28,12 @@ from genepool.engine import _ray_crew as crew
 from genepool.errors import EngineError
 from genepool.records import Item, Unit
 from genepool.scan import scan
-from support.clusters import add, cluster, gone, tree
+from support.clusters import MARKS, add, cluster, gone, needs_ray, tree
 from support.probes import AbortingSpread, CarriedJob, PidJob, SlowProbe, TouchJob
 from support.scans import fill, rows, use_probes
 
-if importlib.util.find_spec("ray") is None:  # not imported here: the cluster's token comes first
-    pytest.skip("ray is not installed: pip install 'genepool[ray]'", allow_module_level=True)
-
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray's Popen objects
-]
+needs_ray()
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

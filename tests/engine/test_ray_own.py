@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -11,16 +10,13 @@ import pytest
 
 from genepool.engine import RayEngine
 from genepool.records import Item, Unit
-from support.clusters import gone
+from support.clusters import MARKS, gone, needs_ray
 from support.probes import PidJob
 
-if importlib.util.find_spec("ray") is None:
-    pytest.skip("ray is not installed: pip install 'genepool[ray]'", allow_module_level=True)
+needs_ray()
+pytestmark = MARKS
 
 
-@pytest.mark.soak
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray leaves its Popen objects
 def test_own_cluster(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
     handler = signal.getsignal(signal.SIGTERM)

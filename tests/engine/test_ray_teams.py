@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import threading
@@ -18,17 +17,11 @@ from genepool.engine import _ray_crew as crew
 from genepool.engine._ray_worker import Supervisor
 from genepool.errors import EngineError
 from genepool.records import Item, Unit
-from support.clusters import add, cluster, gone
+from support.clusters import MARKS, add, cluster, gone, needs_ray
 from support.probes import PidJob
 
-if importlib.util.find_spec("ray") is None:  # not imported here: the cluster's token comes first
-    pytest.skip("ray is not installed: pip install 'genepool[ray]'", allow_module_level=True)
-
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray's Popen objects
-]
+needs_ray()
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+MARKS = [
+    pytest.mark.soak,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray's Popen objects
+]
+"""Of every test on a real Ray."""
+
+
+def needs_ray() -> None:
+    """Pass over a module where Ray is missing; it is not imported: the cluster's token comes first."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("ray is not installed: pip install 'genepool[ray]'", allow_module_level=True)
 
 
 def token() -> None:

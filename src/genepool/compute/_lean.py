@@ -48,4 +48,4 @@ class _Hidden:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name == "pandas":
-            raise ModuleNotFoundError("pandas is left out for now", name=name)
+            raise ModuleNotFoundError("pandas is hidden while pyarrow makes its first array", name=name)

@@ -162,7 +162,10 @@ class Crew:
         try:
             path.write_text(self.secret, encoding="ascii")
         except OSError as error:
-            raise EngineError(f"ray: {folder}: cannot be written: {error.strerror or error}") from error
+            raise EngineError(
+                f"ray: {folder}: cannot be written: {error.strerror or error}",
+                hint="make room, or name another place: --workspace FOLDER",
+            ) from error
         return str(path), self.secret
 
     def _waiting(self, n: int) -> int:

@@ -49,9 +49,8 @@ def teams(wanted: int, free: Sequence[int], held: Iterable[int], most: int) -> l
     for which there is no room come one by one: they may wait for nodes that are yet to join.
     """
     left = sorted(free)
-    for size in sorted(
-        held, reverse=True
-    ):  # where they stand is Ray's secret: in the narrowest place that fits
+    for size in sorted(held, reverse=True):
+        # Where they stand is Ray's secret: taken to be the narrowest place that fits.
         fits = next((i for i, room in enumerate(left) if room >= size), len(left) - 1)
         if left:
             left[fits] = max(0, left[fits] - size)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genepool.errors import WorkspaceError
+from genepool.store._gather import gathered
 from genepool.store._index import PartIndex
 from genepool.store._journal import Journal, unfinished
 from genepool.store._listing import (
@@ -327,16 +328,7 @@ class _Reader:
 
     def take(self, part: NDArray[np.int64], row: NDArray[np.int64], *, vectors: bool) -> pa.Table:
         """These rows, in this order."""
-        import pyarrow as pa
-
-        order = np.argsort(part, kind="stable")
-        pieces = []
-        for group in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            table = self._table(int(part[group[0]]), vectors)
-            pieces.append(table.take(pa.array(row[group])))
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return pa.concat_tables(pieces).take(pa.array(back)).combine_chunks()
+        return gathered(part, row, lambda number: self._table(number, vectors)).combine_chunks()
 
     def _table(self, number: int, vectors: bool) -> pa.Table:
         key = (number, vectors)

@@ -16,7 +16,7 @@ from genepool.store._parts import read_part
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Gather"]
+__all__ = ["Gather", "gathered"]
 
 _CACHE = 16
 
@@ -53,19 +53,7 @@ class Gather:
         Raises:
             WorkspaceError: A part is missing or damaged.
         """
-        import pyarrow as pa
-
-        order = np.argsort(part, kind="stable")
-        pieces = []
-        for group in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            table = self._part(int(part[group[0]]), names, vectors)
-            pieces.append(_taken(table, row[group]))
-        joined = pa.concat_tables(pieces)
-        if np.array_equal(order, np.arange(len(order))):
-            return joined
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return joined.take(positions(back))
+        return gathered(part, row, lambda number: self._part(number, names, vectors))
 
     def _part(self, number: int, names: tuple[str, ...], vectors: bool) -> pa.Table:
         key = (number, names, vectors)
@@ -79,7 +67,21 @@ class Gather:
         return table
 
 
-def _taken(table: pa.Table, rows: NDArray[np.int32]) -> pa.Table:
+def gathered(part: NDArray[Any], row: NDArray[Any], table: Callable[[int], pa.Table]) -> pa.Table:
+    """Rows ``(k,)`` of parts ``(k,)``, in the order asked for; ``table`` is asked once for each part."""
+    import pyarrow as pa
+
+    order = np.argsort(part, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(part[order])) + 1)
+    joined = pa.concat_tables([_taken(table(int(part[group[0]])), row[group]) for group in groups])
+    if np.array_equal(order, np.arange(len(order))):
+        return joined
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return joined.take(positions(back))
+
+
+def _taken(table: pa.Table, rows: NDArray[Any]) -> pa.Table:
     first, count = int(rows[0]), len(rows)
     # After the scan's compaction the rows of a part lie as the listing wants them: nothing need be copied.
     if first + count <= table.num_rows and np.array_equal(rows, np.arange(first, first + count)):
