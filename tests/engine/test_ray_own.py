@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -18,6 +19,7 @@ pytestmark = MARKS
 
 
 def test_own_cluster(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("ray")  # which sets RAY_CLIENT_MODE by itself
     before = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
     handler = signal.getsignal(signal.SIGTERM)
     names = iter(range(12))
