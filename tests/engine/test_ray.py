@@ -280,7 +280,16 @@ def units():
     yield Unit("a", (Item("first", "", ""),), None)
     yield Unit("b", (Item("second", "", ""),), None)
     yield Unit("c", (Item("third", "", ""),), None)
-job = PidJob(Path(sys.argv[1]), {"second": sys.argv[3], "third": sys.argv[3]})
+how = sys.argv[3]
+if how == "refused":
+    from ray.util.client.worker import Worker
+    begin = Worker._server_init
+    def refuse(*_):
+        Worker._server_init = begin
+        print("refused", file=sys.stderr)
+        raise ConnectionAbortedError("Initialization failure from server:\\nRuntimeError: not started")
+    Worker._server_init, how = refuse, ""
+job = PidJob(Path(sys.argv[1]), {"second": how, "third": how})
 for result in RayEngine(sys.argv[2]).run(job, units()):
     print(result.id, flush=True)
 """
@@ -323,6 +332,14 @@ def test_through_the_client_port(made: Any, tmp_path: Path) -> None:
     assert (sorted(out.split()), process.returncode) == (["a", "b", "c"], 0), error
     assert touched(tmp_path) == {"first", "second", "third"}
     assert gone(pids(tmp_path), 20) == []
+
+
+def test_a_client_port_that_first_refuses(made: Any, tmp_path: Path) -> None:
+    """What Ray's proxy says where its process for this driver died while it started: tried again."""
+    process = driver(tmp_path, made.client, "refused")
+    out, error = process.communicate(timeout=400)
+    assert (sorted(out.split()), process.returncode) == (["a", "b", "c"], 0), error
+    assert error.count("refused") == 1
 
 
 def test_a_node_lost_in_the_middle_of_a_scan(

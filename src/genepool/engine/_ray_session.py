@@ -78,17 +78,25 @@ class Session:
 
     def _join(self, place: str) -> None:
         _knock(place)
-        try:
-            # A driver never reports by itself; whether the cluster does is for those to say who started it.
-            self.ray.init(
-                address=place, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
-            )
-        except Exception as error:  # ConnectionError, RuntimeError, ValueError, gRPC's …
-            self._leave()
-            raise EngineError(
-                f"ray: cannot connect to {place}: {_first(error)}",
-                hint="ray status --address ADDRESS; both sides need the same Ray and the same Python version",
-            ) from error
+        failure: Exception | None = None
+        for _ in range(_TRIES):
+            try:
+                # A driver never reports by itself; whether the cluster does is for who started it to say.
+                self.ray.init(
+                    address=place, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
+                )
+            except Exception as error:  # ConnectionError, RuntimeError, ValueError, gRPC's …
+                failure = error
+                self._leave()
+                # The process in which the cluster stands in for this one now and then dies while it starts.
+                if not isinstance(error, ConnectionAbortedError):
+                    break
+            else:
+                return
+        raise EngineError(
+            f"ray: cannot connect to {place}: {_first(failure)}",
+            hint="ray status --address ADDRESS; both sides need the same Ray and the same Python version",
+        ) from failure
 
     def _start(self, n: int) -> None:
         failure: Exception | None = None
@@ -153,7 +161,10 @@ def _knock(place: str) -> None:
 
 def _first(error: BaseException | None) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # What a cluster's client port refuses comes with the traceback from there: the last line says why.
+    return lines[-1] if isinstance(error, ConnectionAbortedError) else lines[0]
 
 
 @contextlib.contextmanager
