@@ -107,7 +107,7 @@ def small(tmp_path: Path, photos: dict) -> Path:
     write(tmp_path / "set", crops(photos, 24, seed=1), "p")
     (tmp_path / "set" / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "quick.toml").write_text(
-        '[diversity]\nembedder = "classical"\n[detection]\ndetector = "none"\n[scan]\nunit = 4\n', "utf-8"
+        '[diversity]\nembedder = "classical"\n[detection]\ndetector = "none"\n[scan]\nunit = 1\n', "utf-8"
     )
     return tmp_path / "set"
 

@@ -78,11 +78,11 @@ def test_a_poison_item_is_found_and_quarantined(tmp_path: Path, how: str, tellin
 
 def test_a_stalled_item_is_quarantined(tmp_path: Path) -> None:
     start = time.monotonic()
-    results = list(LocalEngine(2, timeout=0.6).run(TouchJob(tmp_path, {"i2": "hang"}), units(1, 4)))
+    results = list(LocalEngine(2, timeout=0.6).run(TouchJob(tmp_path, {"i2": "hang"}), units(1, 5)))
     assert sum(r.n_aside for r in results) == 1
     assert "no progress for 0.6 s" in (tmp_path / "i2.quarantined").read_text()
-    assert touched(tmp_path) == {"i0", "i1", "i3", "i2.quarantined"}
-    assert time.monotonic() - start < 15
+    assert touched(tmp_path) == {"i0", "i1", "i3", "i4", "i2.quarantined"}
+    assert time.monotonic() - start < 300  # the item itself would sleep for an hour
 
 
 def test_two_poisons_in_one_unit(tmp_path: Path) -> None:
@@ -191,11 +191,11 @@ def test_signals_leave_no_worker_behind(tmp_path: Path, number: signal.Signals) 
     children = _children(process.pid)
     assert children
     process.send_signal(number)
-    _, error = process.communicate(timeout=10)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == {signal.SIGTERM: 143}.get(number, -number)
     assert "leaked" not in error
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while any(map(_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in children if _alive(pid)]
 

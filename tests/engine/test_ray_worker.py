@@ -107,9 +107,9 @@ def test_the_end_interrupts_all_units(tmp_path: Path) -> None:
         thread.start()
     processes = [begun(actor, n).process for n in (0, 1)]
     actor.end()
-    assert [process.wait(10) for process in processes] == [-9, -9]
+    assert [process.wait(60) for process in processes] == [-9, -9]
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert ["stopped" in str(answer.error) for answer in answers] == [True, True]
 
 
@@ -131,7 +131,7 @@ def test_workers_of_one_actor_do_not_share_what_they_write(tmp_path: Path) -> No
         assert actor.slots[1].run.pool[0].process.pid != first.process.pid
     finally:
         actor.end()
-        thread.join(20)
+        thread.join(60)
     assert [folder.exists() for folder in folders] == [False, False]
 
 

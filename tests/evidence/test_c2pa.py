@@ -100,9 +100,9 @@ def test_another_authority_is_not_trusted(stranger, anchors):
 
 
 def test_an_expired_credential_is_invalid_and_only_its_ai_mark_is_kept(authority, anchors):
-    brief = authority.credential("Brief Signer", seconds=2.0)
+    brief = authority.credential("Brief Signer", seconds=5.0)
     painted, shot = jpeg(brief, created(TRAINED)), jpeg(brief, created(CAPTURE))
-    time.sleep(3.1)
+    time.sleep(6.1)
     found = read_evidence(painted, trust_anchors=anchors)
     assert found.c2pa == "invalid"
     assert "signingCredential.expired" in found.notes[0]

@@ -159,7 +159,7 @@ def test_two_writing_processes_take_turns(tmp_path: Path) -> None:
     both = [
         subprocess.Popen([sys.executable, "-c", _SHARE, str(tmp_path / "log"), word]) for word in ("a", "b")
     ]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(300) for process in both] == [0, 0]
     ledger = Ledger.open(tmp_path / "log", verifiers=[KEY.verifier])
     ledger.audit()
     entries = list(ledger.entries())

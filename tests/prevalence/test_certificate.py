@@ -35,7 +35,7 @@ def table(tmp_path, config, n, humans):
 
 
 @pytest.mark.parametrize(("humans", "status"), [(78, "pass"), (24, "fail")])
-def test_undecided_then_decided_by_people(tmp_path, config, humans, status):
+def test_undecided_then_decided_by_people(tmp_path, config, humans, status, one_order):
     folder, found, truth = table(tmp_path, config, 80, humans)
     options = {"workspace": tmp_path / "work", "config": config, "select": ["GP101"], "record": False}
     before = pipeline.check(folder, **options)
@@ -68,7 +68,7 @@ def test_undecided_then_decided_by_people(tmp_path, config, humans, status):
     assert any("TEST DATA" in text for text in ratio.assumptions)
 
 
-def test_an_order_that_was_tampered_with_certifies_nothing(tmp_path, config):
+def test_an_order_that_was_tampered_with_certifies_nothing(tmp_path, config, one_order):
     _, found, truth = table(tmp_path, config, 12, 12)
     found.look("test:labels", truth, at_most=6)
     digests = found.origins.column("sha256").to_pylist()

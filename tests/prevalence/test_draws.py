@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -153,13 +152,6 @@ def truth_of(found, n):
     uris = found.origins.column("uri").to_pylist()
     digests = [d.hex() for d in found.origins.column("sha256").to_pylist()]
     return {d: "human" if int(u[:3]) < 0.8 * n else "ai" for u, d in zip(uris, digests, strict=True)}
-
-
-@pytest.fixture
-def one_order(monkeypatch):
-    """The same order in every run: of sixteen, one let 25 labels tell too little."""
-    fixed = SimpleNamespace(token_hex=lambda n: f"{1:0{2 * n}x}")
-    monkeypatch.setattr("genepool.review._draw.secrets", fixed)
 
 
 def test_a_calibrated_detector_of_the_catalogue_is_the_control_variate(tmp_path, config, one_order):

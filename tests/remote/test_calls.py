@@ -228,9 +228,9 @@ def test_a_lock_in_a_bucket_has_one_holder(s3: Store) -> None:
 
 def test_a_lock_runs_out_and_is_kept_alive(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = "memory://calls/locks"
-    first, second = Lease(place, "it", ttl=0.5), Lease(place, "it", ttl=0.5)
+    first, second = Lease(place, "it", ttl=2.0), Lease(place, "it", ttl=2.0)
     first.acquire()
-    time.sleep(0.8)  # longer than it counts, but the heartbeat goes on
+    time.sleep(2.5)  # longer than it counts, but the heartbeat goes on
     with pytest.raises(WorkspaceError, match="only writer"):
         second.acquire()
     assert first.held()
@@ -238,7 +238,7 @@ def test_a_lock_runs_out_and_is_kept_alive(url: str, monkeypatch: pytest.MonkeyP
     first._stop.set()
     assert first._thread is not None
     first._thread.join()
-    second.acquire(wait=5)
+    second.acquire(wait=60)
     assert not first.held()
     first.release()  # does not take the other's away
     assert second.held()

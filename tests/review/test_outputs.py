@@ -60,7 +60,7 @@ def sit(queue, reviewer, say=lambda asked: "ai", at_most=10**6):
     return given
 
 
-def test_each_models_sample_is_seen_before_the_sitting_ends(space):
+def test_each_models_sample_is_seen_before_the_sitting_ends(space, one_order):
     origins = settled()
     queue = opened(space, origins, outputs=6)
     assert queue.progress("Ann").outputs_left == {"m1": 6, "m2": 4}

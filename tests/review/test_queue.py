@@ -119,7 +119,7 @@ def test_equal_files_are_asked_about_once_and_count_at_every_position(space):
     assert len(sample.looks) == 5
 
 
-def test_controls_and_repeats_are_mixed_in_evenly_and_marked_only_inside(space):
+def test_controls_and_repeats_are_mixed_in_evenly_and_marked_only_inside(space, one_order):
     queue = opened(space, settled(digests(900), 150, 150))
     asked = play(queue, "test:a", 500, lambda a: random.Random(a.sha256).choice(["human", "ai"]))
     kinds = [a.kind for a in asked]
@@ -208,7 +208,7 @@ TRUTH: dict[str, str] = {}
 
 
 @pytest.mark.parametrize(("kind", "out"), [("random", True), ("always", True), ("good", False)])
-def test_careless_reviewers_are_quarantined(space, kind, out):
+def test_careless_reviewers_are_quarantined(space, kind, out, one_order):
     shas = digests(500)
     TRUTH.update({d.hex(): "human" if i < 100 else "ai" for i, d in enumerate(shas)})
     queue = opened(space, settled(shas, 100, 100), mixture=review.Mixture(controls=0.5, repeats=0.02))

@@ -51,6 +51,7 @@ class Proxy:
 
     def __post_init__(self) -> None:
         proxy, self.guard = self, threading.Lock()
+        self.puts = threading.Lock()  # moto looks and then puts; a store does both at once
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -95,12 +96,13 @@ class Proxy:
             return None
         if fault == "slow":
             time.sleep(self.pause)
-        upstream = http.client.HTTPConnection(*self.target, timeout=30)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("connection", "expect")}
-        upstream.request(request.command, request.path, body, headers)
-        answer = upstream.getresponse()
-        data = answer.read()
-        upstream.close()
+        with self.puts if request.command == "PUT" else contextlib.nullcontext():
+            upstream = http.client.HTTPConnection(*self.target, timeout=30)
+            upstream.request(request.command, request.path, body, headers)
+            answer = upstream.getresponse()
+            data = answer.read()
+            upstream.close()
         if request.command == "PUT" and fault == "lost":  # stored, but nobody hears of it
             request.close_connection = True
             return request.connection.close()
@@ -187,22 +189,37 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"moto's server did not start: exit status {process.poll()}")
 
 
+def _moto() -> tuple[int, subprocess.Popen[bytes]]:
+    """The server and its port, which somebody else may take before the server does: then another one."""
+    for attempt in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        try:
+            _wait(port, process)
+        except BaseException as error:
+            process.terminate()
+            process.wait()
+            if attempt == 4 or not isinstance(error, RuntimeError):
+                raise
+        else:
+            return port, process
+    raise AssertionError
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[tuple[Proxy, str]]:
     """moto's server as a process of its own, and the proxy."""
     pytest.importorskip("moto", reason="moto[s3], flask: pip install -r requirements-dev.txt")
     pytest.importorskip("s3fs", reason="pip install 'genepool[s3]'")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    port, process = _moto()
     try:
-        _wait(port, process)
         proxy = Proxy(("127.0.0.1", port))
         yield proxy, f"http://127.0.0.1:{port}"
         proxy.server.shutdown()

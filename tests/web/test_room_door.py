@@ -188,7 +188,7 @@ def test_guessing_keys_is_slowed_down(tmp_path):
     folder = gallery(tmp_path / "set", tmp_path / "ws", known=0, unknown=1)
     with served(opened(folder, tmp_path / "ws")) as serving:
         caller = Caller(serving)
-        found = [caller.call("GET", f"/enter?key={i}")[0] for i in range(40)]
+        found = [caller.call("GET", f"/enter?key={i}")[0] for i in range(120)]
         assert set(found) == {403, 429}
     assert web.is_loopback("127.0.0.1")
     assert not web.is_loopback("10.0.0.1")

@@ -76,7 +76,7 @@ def test_the_board_keeps_people_proxy_and_models_apart(place):
         assert "bootstrap over the 6 raters" in text
 
 
-def test_the_proxy_is_refused_where_votes_are_a_coin(place, tmp_path):
+def test_the_proxy_is_refused_where_votes_are_a_coin(place, tmp_path, one_order):
     _, folder = place
     space = tmp_path / "coin"
     room = opened(folder, space)

@@ -58,7 +58,7 @@ def test_kill_9_in_the_middle_of_three_reviewers(tmp_path):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         process.kill()
         process.wait()
         process.stdout.close()
