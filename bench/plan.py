@@ -2,7 +2,8 @@
 
     python bench/plan.py [--check]
     python bench/plan.py --keep FILE …      take in what `bench_scale.py`, `bench_scan.py`,
-                                            `bench_ray.py` or `bench_bands.py` wrote as JSON
+                                            `bench_ray.py`, `bench_bands.py` or `bench_growth.py`
+                                            wrote as JSON
 
 Nothing on the page is typed in: measured figures come from that file, planned ones are computed from them.
 """
@@ -47,6 +48,16 @@ shared pages counted in each process.
 GROWN = """
 *Judged* rows were not scanned: they are made from the rows of 10,000 scanned pictures (`bench_scale.py
 --grown`), and everything that `check` does after the scan runs on them.
+
+"""
+
+GROWTH = """
+## A set that grows
+
+JPEGs of 0.44 megapixel, the models that ship, two workers (`bench_growth.py`). Each day is a process of its
+own; shares are CPU seconds over those of the first day. What a check measures over the whole set (index,
+copies, counts, log) is done anew each day, and two workers start even for a single new image: that is what
+an unchanged day costs, and what a day of 1 % costs beyond its images.
 
 """
 
@@ -181,6 +192,30 @@ def goals(kept: dict) -> str:
     return text
 
 
+def growth(kept: dict) -> str:
+    """What a later day costs, by size."""
+    if not (runs := kept.get("growth")):
+        return ""
+    lines = [
+        "| images | what | first day, CPU s | unchanged | 1 % more | of it beyond unchanged | 1 % removed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for told in runs:
+        for side in ("scan", "check"):
+            if run := told.get(side):
+                beyond = run["grown_beyond_unchanged_over_first"]
+                lines.append(
+                    f"| {run['images']:,} | {side} | {run['first_cpu']:,.0f} "
+                    f"| {run['unchanged_over_first']:.2%} | {_between(run['grown_over_first'])} "
+                    f"| {_between(beyond)} | {run['removed_over_first']:.2%} |"
+                )
+    return GROWTH + "\n".join(lines) + "\n"
+
+
+def _between(shares: list[float]) -> str:
+    return f"{min(shares):.2%} to {max(shares):.2%} (n = {len(shares)})"
+
+
 def whole(kept: dict) -> list[tuple[dict, dict]]:
     """Runs of all that `check` does, or, as long as there are fewer than two, of what follows the scan."""
     for side in WORDS:
@@ -255,6 +290,7 @@ def page(kept: dict) -> str:
         + "\n## Goals\n\n"
         + goals(kept)
         + kept.get("remarks", "")
+        + growth(kept)
         + PLAN.format(picture=PICTURE / 1000, ms=ms, efficiency=EFFICIENCY)
         + planned(kept)
         + LIMITS.format(row=row, most=most, basis=basis, copies=_copies(kept))
@@ -281,6 +317,11 @@ def keep(files: list[Path]) -> None:
         told = json.loads(file.read_text())
         if isinstance(told, dict) and "bands" in told:
             kept["bands"] = told["bands"]
+            continue
+        if isinstance(told, dict) and "first_cpu" in told.get("scan", {}):
+            n = told["scan"]["images"]
+            same = [run for run in kept.get("growth", []) if run["scan"]["images"] != n]
+            kept["growth"] = sorted([*same, told], key=lambda run: run["scan"]["images"])
             continue
         if isinstance(told, dict):
             kept["scan"] = {"bare_cpu_ms": told["bare_cpu_ms"], "images": told["images"]}
