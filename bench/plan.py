@@ -31,6 +31,8 @@ BAND = 2 + 8 + 32
 PHASES = ("scan", "settle", "measure", "measure: copies", "measure: index", "seal", "report")
 WORDS = {"check": "checked", "judge": "judged"}
 SIZES = (10**6, 10**8, 10**9)
+BUSY = 2.0
+"""Load per core at a run's start from which on other work was there too: the step before it leaves one."""
 
 HEAD = """# From a laptop to a cluster: what it costs, measured
 
@@ -111,7 +113,7 @@ def measured(kept: dict) -> str:
             told, n = run[side], run["n"]
             each = [cell(1e6 * told["phases"][p]["cpu"] / n) if p in told["phases"] else "" for p in PHASES]
             lines.append(
-                f"| {n:,} | {WORDS[side]} | {run['models']} | "
+                f"| {n:,}{_star(run)} | {WORDS[side]} | {run['models']} | "
                 + " | ".join(each)
                 + f" | {cell(1e6 * told['cpu'] / n)} | {told['peak_mib']:,.0f} |"
             )
@@ -140,13 +142,13 @@ def answers(kept: dict) -> str:
         cells.append(
             f"{queue['open']['cpu']:.1f} s, {queue['first']['cpu']:.3f} s CPU, {queue['peak_mib']:,.0f} MiB"
         )
-        lines.append(f"| {run['n']:,} | {run['models']} | " + " | ".join(cells) + " |")
+        lines.append(f"| {run['n']:,}{_star(run)} | {run['models']} | " + " | ".join(cells) + " |")
     for run in kept["runs"]:
         if "rescan" in run:
             again, times, listed = (run["rescan"][k] for k in ("again", "times", "list"))
             lines += [
                 "",
-                f"A second scan of {run['n']:,} unchanged files: {again['cpu']:.1f} s CPU "
+                f"A second scan of {run['n']:,}{_star(run)} unchanged files: {again['cpu']:.1f} s CPU "
                 f"({1e6 * again['cpu'] / run['n']:.0f} µs a file, {again['new']} read), of which the listing "
                 f"with its file times takes {listed['cpu']:.1f} s; asking the file system alone takes "
                 f"{times['cpu']:.1f} s, {again['cpu'] / times['cpu']:.1f} times less.",
@@ -192,6 +194,10 @@ def goals(kept: dict) -> str:
     return text
 
 
+def _star(run: dict) -> str:
+    return "\\*" if run["busy"] else ""
+
+
 def growth(kept: dict) -> str:
     """What a later day costs, by size."""
     if not (runs := kept.get("growth")):
@@ -205,7 +211,7 @@ def growth(kept: dict) -> str:
             if run := told.get(side):
                 beyond = run["grown_beyond_unchanged_over_first"]
                 lines.append(
-                    f"| {run['images']:,} | {side} | {run['first_cpu']:,.0f} "
+                    f"| {run['images']:,}{_star(run)} | {side} | {run['first_cpu']:,.0f} "
                     f"| {run['unchanged_over_first']:.2%} | {_between(run['grown_over_first'])} "
                     f"| {_between(beyond)} | {run['removed_over_first']:.2%} |"
                 )
@@ -289,7 +295,6 @@ def page(kept: dict) -> str:
         + answers(kept)
         + "\n## Goals\n\n"
         + goals(kept)
-        + kept.get("remarks", "")
         + growth(kept)
         + PLAN.format(picture=PICTURE / 1000, ms=ms, efficiency=EFFICIENCY)
         + planned(kept)
@@ -310,6 +315,11 @@ def _copies(kept: dict) -> str:
     return textwrap.fill(COPIES.format(**told), 107, initial_indent="- ", subsequent_indent="  ")
 
 
+def _marked(run: dict) -> dict:
+    """With whether other work was using the machine, as far as its load tells; to be called where it ran."""
+    return {**run, "busy": run["load"] >= BUSY * (os.cpu_count() or 1)}
+
+
 def keep(files: list[Path]) -> None:
     """Take runs in; a run of the same kind and size replaces the older one."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"runs": []}
@@ -319,6 +329,7 @@ def keep(files: list[Path]) -> None:
             kept["bands"] = told["bands"]
             continue
         if isinstance(told, dict) and "first_cpu" in told.get("scan", {}):
+            told = {side: _marked(run) for side, run in told.items()}
             n = told["scan"]["images"]
             same = [run for run in kept.get("growth", []) if run["scan"]["images"] != n]
             kept["growth"] = sorted([*same, told], key=lambda run: run["scan"]["images"])
@@ -329,7 +340,7 @@ def keep(files: list[Path]) -> None:
         if "bare_cpu_ms" in told[-1]:  # `bench_ray.py`: the largest set
             kept["scan"] = {"bare_cpu_ms": told[-1]["bare_cpu_ms"], "images": told[-1]["images"]}
             continue
-        for run in told:
+        for run in map(_marked, told):
             kind = _kind(run)
             if kind == "query":  # answers alone: of a catalogue whose check stands here already
                 for known in kept["runs"]:
@@ -351,8 +362,8 @@ def keep(files: list[Path]) -> None:
         platform.processor(),
     )
     kept["machine"] = (
-        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}; other work was using the "
-        "machine, so that CPU seconds and their ratios are what counts, and wall times are not given."
+        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}. A star marks what was "
+        "measured while other work used the machine: CPU seconds are longer then, wall times mean nothing."
     )
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")
 
