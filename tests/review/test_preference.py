@@ -67,7 +67,7 @@ def test_intervals_cover_and_strengths_match_an_independent_fit():
         gradient[a] += step
         gradient[b] -= step
     gradient += [0.1 * (pull(t, "a") + pull(t, "b")) for t in theta]
-    assert np.abs(gradient).max() < 0.02
+    assert np.abs(gradient).max() < 1e-6
 
 
 def test_votes_of_programs_and_of_the_careless_never_enter():

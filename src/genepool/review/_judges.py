@@ -78,9 +78,6 @@ def judge_images(
         command: What to run where people are needed.
         tests: Count test data; only ever for tests of this package.
         before: What was found earlier about the same images: models are not asked again.
-
-    Raises:
-        MissingExtra: ``evalica`` is not installed and there are votes.
     """
     votes, out = record.votes(), record.quarantined()
     people = preference_scores(

@@ -1,9 +1,8 @@
 """Preference score from 0 to 10: people's pairwise votes, a Bradley-Terry model with ties, a frozen ladder.
 
-The model is R. R. Davidson's (JASA 65 (1970) 317): with d = θa − θb the chances of a, b and a tie are as
-e^(d/2), e^(−d/2) and 2ν. Points come from `evalica` (M. E. J. Newman's iteration, JMLR 24 (2023) 238); the
-covariance is the inverse of the Fisher information computed here. An image's score is ten times its expected
-share of wins (ties count half) against the rungs of the ladder, so scores of different sets can be compared.
+The model is R. R. Davidson's (JASA 65 (1970) 317), fit in `_davidson`; the covariance is the inverse of the
+Fisher information. An image's score is ten times its expected share of wins (ties count half) against the
+rungs of the ladder, so scores of different sets can be compared.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genepool.errors import MissingExtra, UsageError
+from genepool.errors import UsageError
 from genepool.review._board import Rate
+from genepool.review._davidson import information, most_likely
 from genepool.review._persons import is_person
 from genepool.review._raters import RATERS, rater_widths
 
@@ -32,8 +32,8 @@ _PRIOR = 0.1
 that always wins finite. A tenth of a vote each."""
 _Z = 1.959963984540054
 METHOD = (
-    "Bradley-Terry with ties (Davidson 1970), fit by evalica; 95 % interval by the delta method from the "
-    "Fisher information, on the logit scale"
+    "Bradley-Terry with ties (Davidson 1970), most likely strengths; 95 % interval by the delta method "
+    "from the Fisher information, on the logit scale"
 )
 _FEW = (
     "votes are taken as independent: it speaks for the {n} who voted, five or more are needed for people at "
@@ -133,14 +133,9 @@ def fit_votes(votes: Sequence[Vote], weights: NDArray[np.float64] | None = None)
 
     Raises:
         UsageError: No vote.
-        MissingExtra: ``evalica`` is not installed.
     """
     if not votes:
         raise UsageError("preference: expected at least one vote, found none", hint="genepool review PATH")
-    try:
-        import evalica
-    except ImportError as error:
-        raise MissingExtra(needs="evalica", extra="web") from error
     items = sorted({digest for vote in votes for digest in (vote.a, vote.b)})
     place = {digest: i for i, digest in enumerate(items)}
     phantom = len(items)
@@ -149,49 +144,14 @@ def fit_votes(votes: Sequence[Vote], weights: NDArray[np.float64] | None = None)
     won = [_WON.get(v.outcome, 0) for v in votes] + [1] * phantom + [-1] * phantom
     own = np.ones(len(votes)) if weights is None else weights
     weights = np.concatenate([own, np.full(2 * phantom, _PRIOR)])
-    words = {1: evalica.Winner.X, -1: evalica.Winner.Y, 0: evalica.Winner.Draw}
-    found = evalica.newman(
-        a.tolist(), b.tolist(), [words[w] for w in won], weights=weights.tolist(), tolerance=1e-9, limit=2000
-    )
-    strength = np.array([float(found.scores[i]) for i in range(phantom + 1)])
-    theta = np.log(np.maximum(strength, 1e-12))
-    theta -= theta[phantom]
-    tie = max(float(found.v), 1e-6)
-    covariance = np.asarray(np.linalg.inv(_information(theta, tie, a, b, weights, phantom)), np.float64)
+    theta, tie = most_likely(a, b, np.array(won), weights, phantom)
+    told = information(theta, tie, a, b, weights, phantom)
+    told[-1, -1] += 0.01  # a little for sets without any tie
+    covariance = np.asarray(np.linalg.inv(told), np.float64)
     return Fit(tuple(items), theta[:phantom], math.log(tie), covariance)
 
 
 _WON = {"a": 1, "b": -1}
-
-
-def _information(
-    theta: NDArray[np.float64],
-    tie: float,
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    n: int,
-) -> NDArray[np.float64]:
-    """Fisher information of (theta, log ν); the imagined average image (index n) is fixed at 0.
-
-    The model is an exponential family with statistics (wins − losses) / 2 for d and ties for log ν, so the
-    information is their covariance.
-    """
-    half = np.exp((theta[a] - theta[b]) / 2)
-    total = half + 1 / half + 2 * tie
-    win, loss, draw = half / total, 1 / half / total, 2 * tie / total
-    mean = (win - loss) / 2
-    dd = weights * ((win + loss) / 4 - mean**2)
-    dt = -weights * mean * draw
-    full = np.zeros((n + 2, n + 2))
-    for i, j, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
-        np.add.at(full, (i, j), sign * dd)
-    for i, sign in ((a, 1), (b, -1)):
-        np.add.at(full, (i, np.full(len(i), n + 1)), sign * dt)
-        np.add.at(full, (np.full(len(i), n + 1), i), sign * dt)
-    full[n + 1, n + 1] = (weights * draw * (1 - draw)).sum() + 0.01  # a little for sets without any tie
-    keep = [*range(n), n + 1]
-    return np.asarray(full[np.ix_(keep, keep)])
 
 
 def _share(d: NDArray[np.float64], tie: float) -> tuple[NDArray[np.float64], ...]:
@@ -270,7 +230,6 @@ def preference_scores(
 
     Raises:
         UsageError: An empty ladder.
-        MissingExtra: ``evalica`` is not installed and there are votes.
     """
     if not rungs:
         raise UsageError("preference: expected a ladder of at least one rung, found none")
